@@ -1,0 +1,28 @@
+package deps
+
+import (
+	_ "github.com/containerd/containerd/v2/core/remotes/docker"
+	_ "github.com/containerd/containerd/v2/core/remotes/docker/config"
+	_ "github.com/containerd/containerd/v2/pkg/archive"
+	_ "github.com/containerd/continuity/fs"
+	_ "github.com/containerd/platforms"
+	_ "github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	_ "github.com/moby/buildkit/frontend/dockerui"
+	_ "github.com/moby/buildkit/frontend/gateway/grpcclient"
+	_ "github.com/moby/buildkit/frontend/dockerfile/builder"
+	_ "github.com/moby/buildkit/client"
+	_ "github.com/sigstore/sigstore-go/pkg/sign"
+	_ "github.com/sigstore/sigstore-go/pkg/verify"
+	_ "github.com/sigstore/sigstore-go/pkg/root"
+	_ "github.com/sigstore/sigstore-go/pkg/bundle"
+	_ "github.com/in-toto/attestation/go/v1"
+	_ "github.com/in-toto/attestation/go/predicates/provenance/v1"
+	_ "k8s.io/cri-api/pkg/apis/runtime/v1"
+	_ "github.com/spf13/cobra"
+	_ "go.yaml.in/yaml/v3"
+	_ "github.com/stretchr/testify/require"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/term"
+	_ "github.com/google/go-cmp/cmp"
+)
