@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package slsa holds the SLSA provenance v1 predicate as plomb writes it
+// (https://slsa.dev/spec/v1.0/provenance), and the parameters of plomb's own
+// build type. Plain structs and not the in-toto protobuf types, because their
+// JSON encoding is not stable to the byte; a test holds the two together.
+//
+// It gathers nothing: frontend/materials and frontend/attach fill it in.
+package slsa
+
+import "time"
+
+// BuildType names what external and internal parameters mean; docs/build-type.md
+// defines each of them.
+const BuildType = "https://plombproject.github.io/build/v1"
+
+// Provenance is the predicate.
+type Provenance struct {
+	BuildDefinition BuildDefinition `json:"buildDefinition"`
+	RunDetails      RunDetails      `json:"runDetails"`
+}
+
+// BuildDefinition is what was asked for and what went in.
+type BuildDefinition struct {
+	BuildType            string               `json:"buildType"`
+	ExternalParameters   ExternalParameters   `json:"externalParameters"`
+	InternalParameters   InternalParameters   `json:"internalParameters"`
+	ResolvedDependencies []ResourceDescriptor `json:"resolvedDependencies"`
+}
+
+// ExternalParameters are under the control of whoever started the build.
+type ExternalParameters struct {
+	Dockerfile Dockerfile        `json:"dockerfile"`
+	Target     string            `json:"target,omitempty"`
+	Platforms  []string          `json:"platforms"`
+	Args       map[string]string `json:"args,omitempty"`
+	Source     *Source           `json:"source,omitempty"`
+	// Repository is the registry name given as PLOMB_REPOSITORY.
+	Repository string `json:"repository,omitempty"`
+}
+
+// Dockerfile is the build's recipe. SHA256 is lower-case hex.
+type Dockerfile struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+}
+
+// Source is where the build context came from, as the client told it.
+type Source struct {
+	Repository string `json:"repository,omitempty"`
+	Revision   string `json:"revision,omitempty"`
+	Ref        string `json:"ref,omitempty"`
+}
+
+// InternalParameters are set by the builder.
+type InternalParameters struct {
+	Frontend     Frontend          `json:"frontend"`
+	Sealing      Sealing           `json:"sealing"`
+	WorkerLabels map[string]string `json:"workerLabels,omitempty"`
+}
+
+// Frontend is the plomb frontend that ran the build.
+type Frontend struct {
+	Image   string `json:"image,omitempty"`
+	Version string `json:"version"`
+}
+
+// Sealing tells how the layers were made reproducible.
+type Sealing struct {
+	Layers string `json:"layers"`
+	Scrub  string `json:"scrub"`
+	// SourceDateEpoch in seconds since 1970, if the client gave one.
+	SourceDateEpoch *int64 `json:"sourceDateEpoch,omitempty"`
+	// Scrubbed lists, per platform, the paths left out of the layers with the
+	// rule that did it, sorted.
+	Scrubbed map[string][]Scrubbed `json:"scrubbed,omitempty"`
+}
+
+// Scrubbed is one path that a scrub rule left out of a layer.
+type Scrubbed struct {
+	Path string `json:"path"`
+	Rule string `json:"rule"`
+}
+
+// RunDetails is about this one run.
+type RunDetails struct {
+	Builder    Builder              `json:"builder"`
+	Metadata   Metadata             `json:"metadata"`
+	Byproducts []ResourceDescriptor `json:"byproducts,omitempty"`
+}
+
+// Builder is who vouches for the run. ID is the build signer URI of the
+// signing identity; consumers trust the certificate and not this field.
+type Builder struct {
+	ID      string            `json:"id"`
+	Version map[string]string `json:"version,omitempty"`
+}
+
+// Metadata identifies the run. The times are left out where SOURCE_DATE_EPOCH
+// asks for a reproducible result.
+type Metadata struct {
+	InvocationID string     `json:"invocationId,omitempty"`
+	StartedOn    *time.Time `json:"startedOn,omitempty"`
+	FinishedOn   *time.Time `json:"finishedOn,omitempty"`
+}
+
+// ResourceDescriptor points to an artifact
+// (https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md).
+type ResourceDescriptor struct {
+	Name        string            `json:"name,omitempty"`
+	URI         string            `json:"uri,omitempty"`
+	Digest      map[string]string `json:"digest,omitempty"`
+	MediaType   string            `json:"mediaType,omitempty"`
+	Annotations map[string]any    `json:"annotations,omitempty"`
+}
