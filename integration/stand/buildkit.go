@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package stand
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/moby/buildkit/client"
+)
+
+// buildkitConfig is buildkitd.toml. gc is off: tests compare what two builds
+// left, and a collection between them would look like a difference. RUN steps
+// share the host's network, which needs no CNI and reaches what the host does.
+const buildkitConfig = `root = %[1]q
+
+[grpc]
+  address = [ "unix://%[2]s" ]
+
+[otel]
+  socketPath = %[3]q
+
+[cdi]
+  disabled = true
+
+[worker.oci]
+  enabled = true
+  snapshotter = %[4]q
+  binary = %[5]q
+  networkMode = "host"
+  gc = false
+
+[worker.containerd]
+  enabled = false
+
+[registry.%[6]q]
+  http = true
+`
+
+// runcWrapper keeps runc's state below the stand, where a stop finds the
+// containers of a buildkitd that was killed; buildkitd has no setting for it.
+const runcWrapper = `#!/bin/sh
+exec %s --root '%s' "$@"
+`
+
+func (s *Stand) buildkitd() daemon {
+	config := s.layout.config("buildkitd.toml")
+	return daemon{
+		name:    Buildkitd,
+		program: s.buildkitdProgram,
+		args:    []string{"--config", config},
+		grace:   15 * time.Second,
+		prepare: func() error {
+			if err := s.writeRuncWrapper(); err != nil {
+				return err
+			}
+			text := fmt.Sprintf(buildkitConfig, s.layout.path("buildkit"), s.layout.buildkitSocket(),
+				s.layout.path("run", "buildkit-otel.sock"), s.Snapshotter, s.layout.path("bin", "runc"), s.Registry)
+			return writeFile(config, []byte(text), 0o644)
+		},
+		probe: s.probeBuildkit,
+	}
+}
+
+func (s *Stand) writeRuncWrapper() error {
+	runc, err := exec.LookPath("runc")
+	if err != nil {
+		return errors.New("runc is not in PATH: run hack/tools")
+	}
+	return writeFile(s.layout.path("bin", "runc"), fmt.Appendf(nil, runcWrapper, runc, s.buildRuncRoot()), 0o755)
+}
+
+func (s *Stand) buildRuncRoot() string { return s.layout.path("run", "runc-build") }
+
+func (s *Stand) probeBuildkit(ctx context.Context) error {
+	// Without this the client waits for a socket that may never come.
+	if _, err := os.Stat(s.layout.buildkitSocket()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	c, err := client.New(ctx, s.BuildkitHost)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	workers, err := c.ListWorkers(ctx)
+	if err != nil {
+		return err
+	}
+	if len(workers) != 1 {
+		return fmt.Errorf("%d workers, want 1", len(workers))
+	}
+	if got := workers[0].Labels["org.mobyproject.buildkit.worker.snapshotter"]; got != s.Snapshotter {
+		return fmt.Errorf("worker uses snapshotter %q, want %q", got, s.Snapshotter)
+	}
+	return nil
+}
