@@ -71,6 +71,11 @@ func Start(ctx context.Context, opts Options) (*Stand, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Asked before and after taking the lock: nothing, not even the lock's
+	// file, may be left in a folder that is refused.
+	if _, err := l.claim(); err != nil {
+		return nil, err
+	}
 	unlock, err := l.lock()
 	if err != nil {
 		return nil, err
