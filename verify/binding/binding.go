@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package binding answers whether a verified statement speaks of this manifest:
+// it names the config that the manifest names, for the platform that the index
+// says, or it names the manifest itself.
+//
+// Why the config digest is enough: the manifest names the config, the config
+// names the content of every layer by its diff_id, and containerd refuses a
+// layer whose content does not hash to it. Lazy-loading snapshotters do not
+// check diff_ids at pull, so an image with a layer they would take over needs
+// a statement about its manifest.
+//
+// It follows the in-toto Statement v1 and SLSA provenance v1
+// (https://slsa.dev/spec/v1.0/provenance). It does no I/O.
+package binding
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/containerd/platforms"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/plombproject/plomb/provenance"
+)
+
+var (
+	// ErrPredicateType reports a statement of another kind than the one that
+	// counts here: a signed SBOM is no provenance.
+	ErrPredicateType = errors.New("wrong predicate type")
+
+	// ErrSubject reports a statement about another image.
+	ErrSubject = errors.New("signed for another image")
+
+	// ErrPlatform reports a statement that has this image under another
+	// platform than the index.
+	ErrPlatform = errors.New("signed for another platform")
+)
+
+// A Target is the manifest that a statement should be about.
+type Target struct {
+	Manifest digest.Digest
+	Platform ocispec.Platform
+	// Document is the manifest itself.
+	Document *ocispec.Manifest
+	// EntryAnnotations are the annotations on its descriptor in the index.
+	EntryAnnotations map[string]string
+}
+
+// Check parses the payload of a verified bundle and demands that it is SLSA
+// provenance of target.
+func Check(payload []byte, target Target) (*provenance.Statement, error) {
+	st, err := provenance.ParseStatement(payload)
+	if err != nil {
+		return nil, err
+	}
+	if st.PredicateType != provenance.PredicateSLSA1 {
+		return nil, fmt.Errorf("%w: the statement's is %q, want %q", ErrPredicateType, st.PredicateType, provenance.PredicateSLSA1)
+	}
+	return st, checkSubjects(st.Subject, target)
+}
+
+// checkSubjects looks for one subject that binds. The reason given is that of
+// the subject that came closest.
+func checkSubjects(subjects []provenance.Subject, target Target) error {
+	reason := fmt.Errorf("%w: no subject has image-id %s or manifest %s", ErrSubject, target.Document.Config.Digest, target.Manifest)
+	for _, s := range subjects {
+		var err error
+		switch {
+		case s.Name == provenance.SubjectManifest && names(s, target.Manifest):
+			err = checkPlatform(s, target.Platform)
+		case s.Name == provenance.SubjectImageID && names(s, target.Document.Config.Digest):
+			if err = checkPlatform(s, target.Platform); err == nil {
+				err = checkEager(target)
+			}
+		default:
+			continue
+		}
+		if err == nil {
+			return nil
+		}
+		reason = err
+	}
+	return reason
+}
+
+func names(s provenance.Subject, dgst digest.Digest) bool {
+	return dgst.Algorithm() == digest.SHA256 && s.Digest["sha256"] == dgst.Encoded()
+}
+
+// checkPlatform compares what was signed with what the index says: else an
+// index could offer the arm64 image to amd64 nodes, or an old platform's image
+// under a new platform's name.
+func checkPlatform(s provenance.Subject, want ocispec.Platform) error {
+	text := s.Annotations[provenance.AnnotationPlatform]
+	// A lone "linux" or "arm64" would be completed from the machine we run on.
+	if !strings.Contains(text, "/") {
+		return fmt.Errorf("%w: its platform annotation is %q, want os/architecture", ErrPlatform, text)
+	}
+	signed, err := platforms.Parse(text)
+	if err != nil {
+		return fmt.Errorf("%w: its platform annotation %q cannot be read: %w", ErrPlatform, text, err)
+	}
+	signed, want = platforms.Normalize(signed), platforms.Normalize(want)
+	if signed.OS != want.OS || signed.Architecture != want.Architecture || signed.Variant != want.Variant {
+		return fmt.Errorf("%w: signed for %s, the index says %s", ErrPlatform, platforms.Format(signed), platforms.Format(want))
+	}
+	return nil
+}

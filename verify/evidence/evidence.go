@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package evidence finds what could prove where an image comes from, and gets
+// the bytes of it: one file per place where bundles can be (embedded.go) and
+// one per place where images can be (registry.go, layout.go, offline.go).
+//
+// Everything it returns is hostile until the trust step has verified it. It
+// judges nothing: it only tells "there is nothing" from "I could not look".
+package evidence
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/plombproject/plomb/verify/internal/document"
+)
+
+// MaxCandidates bounds how many bundles are tried for one manifest.
+const MaxCandidates = 64
+
+var (
+	// ErrUnreachable reports a registry that did not give an answer: no
+	// connection, a server error, a broken transfer.
+	ErrUnreachable = errors.New("registry unreachable")
+
+	// ErrAccess reports a registry that wants other credentials.
+	ErrAccess = errors.New("registry denies access")
+
+	// ErrNotFound reports content that should be there and is not. A missing
+	// signature is not an error; a document that an index lists and nobody
+	// has is.
+	ErrNotFound = errors.New("content not found")
+
+	// ErrOffline reports that the network would be needed and is ruled out.
+	ErrOffline = errors.New("offline")
+
+	// ErrReference reports an image reference that cannot be understood.
+	ErrReference = errors.New("invalid image reference")
+)
+
+// A Subject is the manifest that evidence is wanted for.
+type Subject struct {
+	// Entry is its descriptor in the index.
+	Entry ocispec.Descriptor
+	// Siblings are all entries of that index.
+	Siblings []ocispec.Descriptor
+}
+
+// A Candidate is a bundle that might be about the subject.
+type Candidate struct {
+	// Where says where it was found, for messages.
+	Where string
+	// Digest is the SHA-256 of Bundle.
+	Digest digest.Digest
+	// Bundle is a Sigstore bundle as JSON, unverified.
+	Bundle []byte
+}
+
+// A Source is one place where bundles can be.
+type Source interface {
+	// Candidates yields, one by one so that the caller can stop early, the
+	// bundles found and the errors met on the way. With an error only Where
+	// is set. It yields nothing if the place is empty.
+	Candidates(ctx context.Context, s Subject) iter.Seq2[Candidate, error]
+}
+
+// A Location is where an image can be read from: what Verify needs.
+type Location interface {
+	document.Store
+	// Requests is how many requests have been answered so far.
+	Requests() int
+}
+
+func candidate(where string, bundle []byte) Candidate {
+	if bundle == nil {
+		return Candidate{Where: where}
+	}
+	return Candidate{Where: where, Digest: document.Digest(bundle), Bundle: bundle}
+}

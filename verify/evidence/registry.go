@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/remotes"
+	"github.com/containerd/containerd/v2/core/remotes/docker"
+	"github.com/containerd/containerd/v2/core/remotes/docker/config"
+	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/sirupsen/logrus"
+
+	"github.com/plombproject/plomb/verify/internal/document"
+)
+
+// DefaultRequestTimeout bounds one request, from dialling to the last byte of
+// its body. It is below the 8 seconds the node's verifier gives itself.
+const DefaultRequestTimeout = 5 * time.Second
+
+// RegistryOptions say how to reach a registry.
+type RegistryOptions struct {
+	// HostsDir is a folder in containerd's certs.d form. It means what it
+	// means to containerd: mirrors, certificate authorities, client
+	// certificates, headers. Empty, or absent on disk: none.
+	HostsDir string
+	// Credentials gives the user name and secret for a host, two empty
+	// strings for none. Nil: anonymous.
+	Credentials func(host string) (user, secret string, err error)
+	// RequestTimeout bounds each request; 0 is DefaultRequestTimeout.
+	RequestTimeout time.Duration
+}
+
+// A Registry reads one repository with containerd's own client, so that hosts
+// are reached the way containerd reaches them when it pulls.
+type Registry struct {
+	ref      string
+	resolver remotes.Resolver
+	requests *atomic.Int64
+}
+
+var _ Location = (*Registry)(nil)
+
+// NewRegistry prepares access to the repository of ref, which must be fully
+// qualified (host/repository, with or without tag and digest). It makes no
+// request.
+func NewRegistry(ref string, opts RegistryOptions) *Registry {
+	r := &Registry{ref: ref, requests: new(atomic.Int64)}
+	timeout := opts.RequestTimeout
+	if timeout == 0 {
+		timeout = DefaultRequestTimeout
+	}
+	host := config.HostOptions{
+		Credentials: opts.Credentials,
+		UpdateClient: func(c *http.Client) error {
+			c.Timeout = timeout
+			if _, ok := c.Transport.(*counting); !ok {
+				c.Transport = &counting{next: c.Transport, answered: r.requests}
+			}
+			return nil
+		},
+	}
+	if _, err := os.Stat(opts.HostsDir); opts.HostsDir != "" && err == nil {
+		host.HostDir = config.HostDirFromRoot(opts.HostsDir)
+	}
+	r.resolver = docker.NewResolver(docker.ResolverOptions{
+		Hosts: config.ConfigureHosts(quiet(context.Background()), host),
+	})
+	return r
+}
+
+// Resolve asks the registry which digest the reference names now.
+func (r *Registry) Resolve(ctx context.Context) (digest.Digest, error) {
+	_, desc, err := r.resolver.Resolve(quiet(ctx), r.ref)
+	if err != nil {
+		return "", r.translate(ctx, err)
+	}
+	return desc.Digest, nil
+}
+
+// Requests implements Location: it counts the answers, redirects and
+// authorisation included.
+func (r *Registry) Requests() int { return int(r.requests.Load()) }
+
+// Open implements document.Store.
+func (r *Registry) Open(ctx context.Context, kind document.Kind, dgst digest.Digest) (io.ReadCloser, error) {
+	ctx = quiet(ctx)
+	f, err := r.resolver.Fetcher(ctx, r.ref)
+	if err != nil {
+		return nil, r.translate(ctx, err)
+	}
+	// containerd's client picks the endpoint by media type, and needs a size
+	// only as a bound: ours is set by the reader of the bytes.
+	desc := ocispec.Descriptor{Digest: dgst, Size: math.MaxInt64 - 1, MediaType: "application/octet-stream"}
+	if kind == document.Manifest {
+		desc.MediaType = ocispec.MediaTypeImageIndex
+	}
+	body, err := f.Fetch(ctx, desc)
+	if err != nil {
+		return nil, r.translate(ctx, err)
+	}
+	return &answer{ReadCloser: body, ctx: ctx, registry: r}, nil
+}
+
+// answer names the errors of a body; the client sends its request on the
+// first Read.
+type answer struct {
+	io.ReadCloser
+	ctx      context.Context
+	registry *Registry
+}
+
+func (a *answer) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = a.registry.translate(a.ctx, err)
+	}
+	return n, err
+}
+
+// translate turns the client's errors into ours, shortest true message first:
+// it may end in a Kubernetes event of 300 bytes.
+func (r *Registry) translate(ctx context.Context, err error) error {
+	var status remoteerrors.ErrUnexpectedStatus
+	var transport *url.Error
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: no answer in time: %w", ErrUnreachable, ctx.Err())
+	case errdefs.IsNotFound(err):
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	case errors.As(err, &status):
+		if status.StatusCode == http.StatusUnauthorized || status.StatusCode == http.StatusForbidden {
+			return fmt.Errorf("%w: %s: log in, or give the node credentials for it", ErrAccess, status.Status)
+		}
+		return fmt.Errorf("%w: it answers %s to %s %s", ErrUnreachable, status.Status, status.RequestMethod, status.RequestURL)
+	case errors.Is(err, docker.ErrInvalidAuthorization):
+		return fmt.Errorf("%w: %w", ErrAccess, err)
+	case errors.As(err, &transport):
+		return fmt.Errorf("%w: %w", ErrUnreachable, transport.Err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnreachable, err)
+}
+
+// counting counts the requests that were answered.
+type counting struct {
+	next     http.RoundTripper
+	answered *atomic.Int64
+}
+
+func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := c.next.RoundTrip(req)
+	if err == nil {
+		c.answered.Add(1)
+	}
+	return resp, err
+}
+
+// quiet keeps containerd's client from writing to the standard logger: a
+// verifier's output is its reason and nothing else.
+func quiet(ctx context.Context) context.Context {
+	silent := logrus.New()
+	silent.SetOutput(io.Discard)
+	return log.WithLogger(ctx, logrus.NewEntry(silent))
+}

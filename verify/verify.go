@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/containerd/platforms"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/plombproject/plomb/verify/decision"
+	"github.com/plombproject/plomb/verify/evidence"
+	"github.com/plombproject/plomb/verify/image"
+	"github.com/plombproject/plomb/verify/internal/document"
+	"github.com/plombproject/plomb/verify/policy"
+	"github.com/plombproject/plomb/verify/trust"
+)
+
+// A Request is what Verify needs. Nothing has a default that would admit an
+// image: what is left out refuses.
+type Request struct {
+	// Name is the fully qualified image name, or oci-layout:DIR[:TAG]. It
+	// says which policies are about the image, and nothing else.
+	Name string
+	// Descriptor is what the runtime will run. Only its digest counts: media
+	// type, size, platform and annotations are the registry's word.
+	Descriptor ocispec.Descriptor
+	// Policy is the set in force.
+	Policy *policy.Set
+	// Trust gives the trusted root. It is asked only if a policy wants a
+	// signature, so a static policy works without one.
+	Trust func() (*trust.Root, error)
+	// Location is where the image is.
+	Location evidence.Location
+	// Sources are the places to look for bundles, cheapest first; nil is
+	// those embedded in the image index.
+	Sources []evidence.Source
+	// Platform matches what the node could run; nil is this machine.
+	Platform platforms.Matcher
+	// Now is the clock; nil is the machine's.
+	Now func() time.Time
+}
+
+// Verify decides about one image. It always returns a decision; what goes
+// wrong on the way is in it. A cancelled or expired ctx gives undecided.
+func Verify(ctx context.Context, req Request) *decision.Decision {
+	r := newRun(req)
+	rules, err := r.selectRules()
+	if err != nil {
+		return r.refused(err)
+	}
+	if !needEvidence(rules) {
+		return r.conclude(rules, nil)
+	}
+	if err := r.prepare(); err != nil {
+		return r.conclude(rules, err)
+	}
+	img, err := image.Open(ctx, r.req.Location, r.req.Descriptor.Digest, r.req.Platform)
+	if err != nil {
+		return r.conclude(rules, r.inTime(ctx, err))
+	}
+	r.recordImage(img)
+	for _, m := range img.Manifests {
+		r.examine(ctx, m, rules)
+	}
+	return r.conclude(rules, nil)
+}
+
+// Refused is the decision of a caller who could not even ask: a policy that
+// does not load, a reference that does not resolve.
+func Refused(name string, desc ocispec.Descriptor, err error, now time.Time) *decision.Decision {
+	return newRun(Request{Name: name, Descriptor: desc, Now: func() time.Time { return now }}).refused(err)
+}
+
+// run is one call of Verify.
+type run struct {
+	req      Request
+	root     *trust.Root
+	verified map[string]verifiedBundle
+	found    []finding
+	d        *decision.Decision
+}
+
+// verifiedBundle remembers a bundle: all platforms of an image carry the same.
+type verifiedBundle struct {
+	result *trust.Verified
+	err    error
+}
+
+func newRun(req Request) *run {
+	if req.Now == nil {
+		req.Now = time.Now
+	}
+	if req.Platform == nil {
+		req.Platform = platforms.Default()
+	}
+	if req.Sources == nil && req.Location != nil {
+		req.Sources = []evidence.Source{evidence.Embedded{Store: req.Location}}
+	}
+	d := &decision.Decision{
+		Schema:    decision.Schema,
+		Verdict:   undecided,
+		Image:     decision.Image{Name: req.Name, Digest: req.Descriptor.Digest},
+		Rules:     []decision.Rule{},
+		Manifests: []decision.Manifest{},
+		Checks:    []decision.Check{},
+		DecidedAt: req.Now().UTC(),
+	}
+	return &run{req: req, verified: map[string]verifiedBundle{}, d: d}
+}
+
+// selectRules finds the policies that are about the image.
+func (r *run) selectRules() ([]*rule, error) {
+	if r.req.Policy == nil {
+		return nil, fmt.Errorf("%w: no policy was given", ErrRequest)
+	}
+	r.d.Basis.Policy = r.req.Policy.Digest()
+	if err := document.CheckDigest(r.req.Descriptor.Digest); err != nil {
+		return nil, err
+	}
+	if err := checkName(r.req.Name); err != nil {
+		return nil, err
+	}
+	matching, err := r.req.Policy.Select(r.req.Name, r.req.Descriptor.Digest)
+	r.check("policy", r.req.Policy.Where(), err)
+	if err != nil {
+		return nil, err
+	}
+	rules := make([]*rule, len(matching))
+	for i := range matching {
+		rules[i] = &rule{policy: matching[i]}
+	}
+	return rules, nil
+}
+
+// needEvidence reports whether signatures could change the verdict: an image
+// that a static policy refuses, or that static policies admit, costs no request.
+func needEvidence(rules []*rule) bool {
+	needed := false
+	for _, r := range rules {
+		if r.policy.NeedsEvidence() {
+			needed = true
+			continue
+		}
+		if a, _ := r.policy.Satisfied(nil); a == nil && r.policy.Mode == policy.Enforce {
+			return false
+		}
+	}
+	return needed
+}
+
+// prepare gets ready what evidence will need.
+func (r *run) prepare() error {
+	if r.req.Location == nil || r.req.Trust == nil {
+		return fmt.Errorf("%w: a policy wants a signature, and there is no trusted root or no place to look", ErrRequest)
+	}
+	root, err := r.req.Trust()
+	if err == nil && root == nil {
+		err = fmt.Errorf("%w: none was given", ErrTrustRoot)
+	}
+	if err != nil {
+		r.check("trust", "trusted root", err)
+		return err
+	}
+	r.root = root
+	r.d.Basis.TrustRoot = root.Digest()
+	return nil
+}
+
+func (r *run) recordImage(img *image.Image) {
+	r.d.Basis.Indexes = img.Indexes
+	for _, m := range img.Manifests {
+		r.d.Basis.Manifests = append(r.d.Basis.Manifests, m.Entry.Digest)
+		r.d.Basis.Configs = append(r.d.Basis.Configs, m.Manifest.Config.Digest)
+		r.check("image", platforms.Format(m.Platform)+" "+m.Entry.Digest.String(), nil)
+	}
+}
+
+// check notes one check and how it ended.
+func (r *run) check(step, object string, err error) {
+	c := decision.Check{Step: step, Object: object, Outcome: decision.Pass}
+	if err != nil {
+		code, verdict, _ := classify(err)
+		c.Code, c.Detail, c.Outcome = code, decision.OneLine(err.Error()), decision.Fail
+		if verdict == undecided {
+			c.Outcome = decision.Unknown
+		}
+	}
+	r.d.Checks = append(r.d.Checks, c)
+}
+
+// inTime adds the expiry of ctx to an error that it caused in some library
+// which does not say so.
+func (r *run) inTime(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	return err
+}
