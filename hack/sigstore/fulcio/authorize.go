@@ -13,6 +13,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/sigstore/fulcio/pkg/config"
 	"github.com/sigstore/fulcio/pkg/identity"
+	"github.com/sigstore/fulcio/pkg/log"
 )
 
 // ErrNoKey is returned when a token reaches Fulcio outside of Handler.
@@ -20,10 +21,14 @@ var ErrNoKey = errors.New("no token key for this request")
 
 type tokenKey struct{}
 
-// Fulcio verifies tokens through this one package variable. What replaces it
-// finds the key in the request's context, so that several servers can live in
-// one process.
-func init() { identity.Authorize = authorize }
+// Two variables of Fulcio's packages are set once, for good. It verifies tokens
+// through the first; what replaces it finds the key in the request's context,
+// so that several servers can live in one process. Its development logger
+// writes to stdout, the other to stderr.
+func init() {
+	identity.Authorize = authorize
+	log.ConfigureLogger("prod")
+}
 
 func withTokenKey(ctx context.Context, keys oidc.KeySet) context.Context {
 	return context.WithValue(ctx, tokenKey{}, keys)

@@ -39,8 +39,10 @@ import (
 // maxRequest is Fulcio's own bound.
 const maxRequest = 4 << 20
 
-// ctTimeout bounds one submission to the CT log.
-const ctTimeout = 10 * time.Second
+// answerTimeout bounds one certificate. Fulcio's client of the CT log tries
+// again as long as it may, so without a bound a CT log that is down would look
+// like a Fulcio that hangs.
+const answerTimeout = 2 * time.Second
 
 // Options says what a Fulcio needs.
 type Options struct {
@@ -106,7 +108,9 @@ func NewHandler(ctx context.Context, opts Options) (http.Handler, error) {
 	tokens := &oidc.StaticKeySet{PublicKeys: []crypto.PublicKey{opts.TokenKey}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-		ctx := withTokenKey(config.With(r.Context(), cfg), tokens)
+		ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+		defer cancel()
+		ctx = withTokenKey(config.With(ctx, cfg), tokens)
 		gateway.ServeHTTP(w, r.WithContext(ctx))
 	}), nil
 }
@@ -118,7 +122,7 @@ func ctLog(opts Options) (*ctclient.LogClient, error) {
 		return nil, fmt.Errorf("key of the certificate transparency log: %w", err)
 	}
 	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
-	client, err := ctclient.New(opts.CTLogURL, &http.Client{Timeout: ctTimeout}, jsonclient.Options{PublicKey: string(public)})
+	client, err := ctclient.New(opts.CTLogURL, http.DefaultClient, jsonclient.Options{PublicKey: string(public)})
 	if err != nil {
 		return nil, fmt.Errorf("client of the certificate transparency log: %w", err)
 	}
