@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package frontend
+
+import (
+	"fmt"
+	"strings"
+)
+
+// capabilities are those of BuildKit's Dockerfile frontend, whose libraries
+// plomb is built with.
+var capabilities = map[string]bool{
+	"moby.buildkit.frontend.inputs":         true,
+	"moby.buildkit.frontend.subrequests":    true,
+	"moby.buildkit.frontend.contexts":       true,
+	"moby.buildkit.frontend.contexts.zstd":  true,
+	"moby.buildkit.frontend.gitquerystring": true,
+}
+
+// checkCaps refuses a build that needs what plomb cannot do. The suffix
+// +forward is for frontends that hand builds on to another one; plomb is the
+// last in line.
+func checkCaps(requested string) error {
+	if requested == "" {
+		return nil
+	}
+	for c := range strings.SplitSeq(requested, ",") {
+		name, _, _ := strings.Cut(c, "+")
+		if !capabilities[name] {
+			return fmt.Errorf("%w: %s: use a newer plomb frontend in the # syntax line", errCaps, name)
+		}
+	}
+	return nil
+}

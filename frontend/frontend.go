@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package frontend is plomb's BuildKit frontend: an ordinary Dockerfile in; a
+// reproducible, documented and signed image out, all within one build.
+//
+// Build is the flow. Each sub-folder is one of its steps: lineage finds what
+// makes the layers, seal makes them reproducible, foretell knows the image's
+// digest before it is exported, materials lists what went in, credential gets
+// the signing identity, and attach puts the signature into the image.
+//
+// Everything that BuildKit's own Dockerfile frontend does, it does through the
+// same libraries (dockerfile2llb, dockerui). It verifies nothing.
+package frontend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/frontend/subrequests/convertllb"
+	"github.com/moby/buildkit/frontend/subrequests/lint"
+	"github.com/moby/buildkit/frontend/subrequests/outline"
+	"github.com/moby/buildkit/frontend/subrequests/targets"
+
+	"github.com/plombproject/plomb/frontend/attach"
+	"github.com/plombproject/plomb/frontend/credential"
+	"github.com/plombproject/plomb/provenance/sign"
+)
+
+// A Frontend is the builder's side of plomb. Every field must be set.
+type Frontend struct {
+	Version string
+	Now     func() time.Time
+	HTTP    *http.Client // for tokens; Sigstore's services have clients of their own
+}
+
+// A build is one run of the frontend.
+type build struct {
+	Frontend
+	gateway client.Client
+	ui      *dockerui.Client
+	options Options
+	source  *dockerui.Source
+	self    *self
+	started time.Time
+}
+
+// Build implements client.BuildFunc.
+func (f Frontend) Build(ctx context.Context, c client.Client) (_ *client.Result, err error) {
+	b, err := f.prepare(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = locate(err, b.source.SourceMap) }()
+
+	if res, done, err := b.subrequest(ctx); done || err != nil {
+		return res, err
+	}
+	signer, err := b.signer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sealed := newCollection(b.ui)
+	rb, err := b.ui.Build(ctx, sealed.collect(b.platform))
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := b.sign(ctx, signer, sealed)
+	if err != nil {
+		return nil, err
+	}
+	if bundle != nil {
+		if err := attach.Bundle(ctx, c, rb.Result, sealed.images(), b.ui.MultiPlatformRequested, bundle); err != nil {
+			return nil, err
+		}
+	}
+	return rb.Finalize()
+}
+
+// prepare reads the options and the Dockerfile. Bad options end the build here.
+func (f Frontend) prepare(ctx context.Context, c client.Client) (*build, error) {
+	b := &build{Frontend: f, gateway: c, started: f.Now()}
+	err := checkCaps(c.BuildOpts().Opts["frontend.caps"])
+	if err != nil {
+		return nil, err
+	}
+	if b.ui, err = dockerui.NewClient(c); err != nil {
+		return nil, err
+	}
+	if b.options, err = takeOptions(b.ui.BuildArgs); err != nil {
+		return nil, err
+	}
+	if b.source, err = b.ui.ReadEntrypoint(ctx, "Dockerfile"); err != nil {
+		return nil, err
+	}
+	b.self, err = findSelf(ctx, c)
+	return b, err
+}
+
+func (b *build) convertOpt(ctx context.Context) dockerfile2llb.ConvertOpt {
+	return dockerfile2llb.ConvertOpt{
+		Config:       b.ui.Config,
+		Client:       b.ui,
+		SourceMap:    b.source.SourceMap,
+		MetaResolver: b.gateway,
+		Warn:         lintWarner(ctx, b.source),
+	}
+}
+
+// subrequest answers questions about the Dockerfile that are no build.
+func (b *build) subrequest(ctx context.Context) (*client.Result, bool, error) {
+	opt, data := b.convertOpt(ctx), b.source.Data
+	return b.ui.HandleSubrequest(ctx, dockerui.RequestHandler{
+		Outline: func(ctx context.Context) (*outline.Outline, error) {
+			return dockerfile2llb.Dockerfile2Outline(ctx, data, opt)
+		},
+		ListTargets: func(ctx context.Context) (*targets.List, error) {
+			return dockerfile2llb.ListTargets(ctx, data)
+		},
+		Lint: func(ctx context.Context) (*lint.LintResults, error) {
+			return dockerfile2llb.DockerfileLint(ctx, data, opt)
+		},
+		ConvertLLB: func(ctx context.Context) (*convertllb.Result, error) {
+			return dockerfile2llb.DockerfileConvertLLB(ctx, data, opt)
+		},
+	})
+}
+
+// A signer is what is known of signing before the build steps run: enough to
+// fail early where it cannot work.
+type signer struct {
+	services *sign.Services // nil: the image stays unsigned
+	source   credential.Source
+}
+
+// signer finds out whether there will be a signature. The token itself is
+// fetched when the build steps are done.
+func (b *build) signer(ctx context.Context) (*signer, error) {
+	s := &signer{source: credential.Source{Secrets: b.self.secrets(b.gateway), Client: b.HTTP, Now: b.Now}}
+	if b.options.Sign == SignOff {
+		return s, nil
+	}
+	present, err := s.source.Present(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for a signing credential: %w", err)
+	}
+	if !present && b.options.Sign == SignKeyless {
+		_, err := s.source.Token(ctx)
+		return nil, fmt.Errorf("PLOMB_SIGN=keyless: %w", err)
+	}
+	if !present {
+		return s, nil
+	}
+	s.services, err = signingServices(ctx, b.ui, b.gateway)
+	return s, err
+}
+
+// sign returns the signed bundle, or nil where the image stays unsigned.
+func (b *build) sign(ctx context.Context, s *signer, sealed *collection) ([]byte, error) {
+	if s.services == nil {
+		if b.options.Sign == SignAuto {
+			warn(ctx, b.source, "Unsigned", "the image is sealed but NOT signed: the build was given no signing credential. Pass an identity token with --secret id="+credential.IDToken+",src=FILE, or say PLOMB_SIGN=off if that is what you want.")
+		}
+		return nil, nil
+	}
+	token, err := s.source.Token(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sign the image: %w", err)
+	}
+	predicate, err := b.provenance(sealed, token.Signer)
+	if err != nil {
+		return nil, fmt.Errorf("write the provenance: %w", err)
+	}
+	statement, err := attach.Statement(sealed.images(), *predicate)
+	if err != nil {
+		return nil, fmt.Errorf("write the statement: %w", err)
+	}
+	bundle, err := s.services.Keyless(ctx, statement, token.Raw, b.Now())
+	if err != nil {
+		return nil, fmt.Errorf("sign the image: %w", err)
+	}
+	return bundle, nil
+}
+
+var errCaps = errors.New("the client asks for a frontend capability that plomb does not have")

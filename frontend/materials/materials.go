@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package materials lists what went into a build, from the sources of its
+// build graph, as resolved dependencies of a SLSA provenance. What is not
+// known to the digest is listed all the same and marked as incomplete.
+//
+// It reads the graph only; it fetches nothing.
+package materials
+
+import (
+	"fmt"
+	"net/url"
+	"sort"
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/purl"
+	"github.com/package-url/packageurl-go"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/plombproject/plomb/provenance/slsa"
+)
+
+// AnnotationIncomplete marks a dependency whose content no digest pins.
+const AnnotationIncomplete = "https://plombproject.github.io/incomplete"
+
+const imageScheme = "docker-image://"
+
+// Of returns the sources of defs, without repetitions, sorted by URI. skip is
+// the frontend's own image, which is listed elsewhere.
+func Of(defs []*pb.Definition, skip string) ([]slsa.ResourceDescriptor, error) {
+	found := map[string]slsa.ResourceDescriptor{}
+	for _, def := range defs {
+		for _, dt := range def.Def {
+			var op pb.Op
+			if err := proto.Unmarshal(dt, &op); err != nil {
+				return nil, fmt.Errorf("read the build graph: %w", err)
+			}
+			src := op.GetSource()
+			if src == nil || src.Identifier == skip {
+				continue
+			}
+			d, err := descriptor(src, op.Platform)
+			if err != nil {
+				return nil, err
+			}
+			found[d.URI] = d
+		}
+	}
+	return ordered(found), nil
+}
+
+func ordered(found map[string]slsa.ResourceDescriptor) []slsa.ResourceDescriptor {
+	out := make([]slsa.ResourceDescriptor, 0, len(found))
+	for _, d := range found {
+		out = append(out, d)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].URI < out[j].URI })
+	return out
+}
+
+func descriptor(src *pb.SourceOp, platform *pb.Platform) (slsa.ResourceDescriptor, error) {
+	if name, ok := strings.CutPrefix(src.Identifier, imageScheme); ok {
+		return Image(name, platform)
+	}
+	d := slsa.ResourceDescriptor{URI: WithoutCredentials(src.Identifier)}
+	if sum, ok := strings.CutPrefix(src.Attrs[pb.AttrHTTPChecksum], "sha256:"); ok {
+		d.Digest = map[string]string{"sha256": sum}
+	} else {
+		d.Annotations = map[string]any{AnnotationIncomplete: true}
+	}
+	return d, nil
+}
+
+// Image describes a container image as a package URL of type docker.
+func Image(name string, platform *pb.Platform) (slsa.ResourceDescriptor, error) {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return slsa.ResourceDescriptor{}, fmt.Errorf("image %q in the build graph: %w", name, err)
+	}
+	var uri string
+	if platform == nil {
+		uri, err = purl.RefToPURL(packageurl.TypeDocker, name, nil)
+	} else {
+		spec := platform.Spec()
+		uri, err = purl.RefToPURL(packageurl.TypeDocker, name, &spec)
+	}
+	if err != nil {
+		return slsa.ResourceDescriptor{}, fmt.Errorf("image %q in the build graph: %w", name, err)
+	}
+	d := slsa.ResourceDescriptor{URI: uri}
+	if canonical, ok := named.(reference.Canonical); ok {
+		d.Digest = map[string]string{canonical.Digest().Algorithm().String(): canonical.Digest().Encoded()}
+	} else {
+		d.Annotations = map[string]any{AnnotationIncomplete: true}
+	}
+	return d, nil
+}
+
+// WithoutCredentials removes a user and password from a URL. Text that is no
+// URL stays as it is.
+func WithoutCredentials(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.User == nil || u.Host == "" {
+		return text
+	}
+	u.User = nil
+	return u.String()
+}

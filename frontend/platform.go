@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package frontend
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/plombproject/plomb/frontend/credential"
+	"github.com/plombproject/plomb/frontend/foretell"
+	"github.com/plombproject/plomb/frontend/lineage"
+	"github.com/plombproject/plomb/frontend/seal"
+)
+
+// A sealedPlatform is what the build of one platform came to.
+type sealedPlatform struct {
+	result     *dockerui.BuildResult
+	config     digest.Digest // foretold digest of the image config
+	definition *pb.Definition
+	reports    []*seal.Report
+}
+
+// platform builds and seals the image for one platform, nil for the default one.
+func (b *build) platform(ctx context.Context, platform *ocispecs.Platform, idx int) (*sealedPlatform, error) {
+	converted, def, err := b.convert(ctx, platform, idx)
+	if err != nil {
+		return nil, err
+	}
+	if err := guard(def); err != nil {
+		return nil, err
+	}
+	image := foretell.Image{Config: converted.Image, Base: converted.BaseImage}
+	times := image.Times(converted.Epoch)
+	chain, err := b.chain(ctx, def, image, times)
+	if err != nil {
+		return nil, err
+	}
+	ref, reports, err := b.solve(ctx, chain)
+	if err != nil {
+		return nil, err
+	}
+	config, err := foretell.Config(image, chain.diffIDs(reports), times)
+	if err != nil {
+		return nil, fmt.Errorf("foretell the image config: %w", err)
+	}
+	return &sealedPlatform{
+		result:     &dockerui.BuildResult{Reference: ref, Image: image.Config, BaseImage: image.Base, Epoch: converted.Epoch},
+		config:     digest.FromBytes(config),
+		definition: def,
+		reports:    reports,
+	}, nil
+}
+
+func (b *build) convert(ctx context.Context, platform *ocispecs.Platform, idx int) (*dockerfile2llb.Result, *pb.Definition, error) {
+	opt := b.convertOpt(ctx)
+	opt.BuildArgs = maps.Clone(opt.BuildArgs)
+	opt.TargetPlatform = platform
+	if idx != 0 {
+		opt.Warn = nil // once is enough
+	}
+	converted, err := dockerfile2llb.Dockerfile2LLB(ctx, b.source.Data, opt)
+	if err != nil {
+		return nil, nil, err
+	}
+	def, err := converted.State.Marshal(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("marshal the build graph: %w", err)
+	}
+	return converted, def.ToPB(), nil
+}
+
+// guard refuses a graph in which a build step asks for the signing credential.
+func guard(def *pb.Definition) error {
+	for _, dt := range def.Def {
+		var op pb.Op
+		if err := proto.Unmarshal(dt, &op); err != nil {
+			return fmt.Errorf("read the build graph: %w", err)
+		}
+		if err := credential.Guard(&op); err != nil {
+			return locateOp(err, def, digest.FromBytes(dt).String())
+		}
+	}
+	return nil
+}
+
+// A chain is the sealed layers of an image, as a build graph.
+type chain struct {
+	steps    []seal.Sealed
+	squashed *seal.Sealed // all of them as one layer, if the image has only one
+	result   llb.State
+}
+
+// chain puts one seal behind the other, in the order of the layers.
+func (b *build) chain(ctx context.Context, def *pb.Definition, image foretell.Image, times foretell.Times) (*chain, error) {
+	helper := b.self.sealer(b.ui.BuildPlatforms[0])
+	line, err := lineage.Of(def)
+	if err != nil {
+		return nil, err
+	}
+	c := &chain{result: line.Base}
+	below := line.Base
+	for _, step := range line.Steps {
+		s := helper.Add(seal.Step{
+			Lower: below, Upper: step.State, Parent: c.result, Name: step.Name,
+			Rules: seal.Rules{Time: times.Clamp, Scrub: b.options.Scrub && step.Kind == lineage.Exec},
+		})
+		c.steps = append(c.steps, s)
+		below, c.result = step.State, s.State
+	}
+	if !b.oneLayer(ctx, image, len(line.Steps)) {
+		return c, nil
+	}
+	image.Squash()
+	s := helper.Add(seal.Step{
+		Lower: line.Base, Upper: c.result, Parent: line.Base, Name: "all layers as one",
+		Rules: seal.Rules{Time: times.Clamp},
+	})
+	c.squashed, c.result = &s, s.State
+	return c, nil
+}
+
+// oneLayer decides whether everything above the base becomes a single layer:
+// because it was asked for, or because the history tells of other layers than
+// the build graph makes, and which is which must not be guessed.
+func (b *build) oneLayer(ctx context.Context, image foretell.Image, steps int) bool {
+	if told := image.NewLayers(); told != steps {
+		warn(ctx, b.source, "OneLayer", fmt.Sprintf("the image's history tells of %d new layers and the build makes %d; they are sealed as one", told, steps))
+		return true
+	}
+	return b.options.Squash && steps > 1
+}
+
+// diffIDs are those of the layers that the chain puts on the base.
+func (c *chain) diffIDs(reports []*seal.Report) []digest.Digest {
+	if c.squashed != nil {
+		reports = reports[len(reports)-1:]
+	}
+	ids := make([]digest.Digest, 0, len(reports))
+	for _, r := range reports {
+		ids = append(ids, r.DiffID)
+	}
+	return ids
+}
+
+// solve runs the build and collects what the seals report, in their order.
+func (b *build) solve(ctx context.Context, c *chain) (client.Reference, []*seal.Report, error) {
+	def, err := c.result.Marshal(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := b.gateway.Solve(ctx, client.SolveRequest{Definition: def.ToPB(), CacheImports: b.ui.CacheImports})
+	if err != nil {
+		return nil, nil, err
+	}
+	ref, err := res.SingleRef()
+	if err != nil {
+		return nil, nil, err
+	}
+	steps := c.steps
+	if c.squashed != nil {
+		steps = append(steps[:len(steps):len(steps)], *c.squashed)
+	}
+	reports := make([]*seal.Report, len(steps))
+	eg, egCtx := errgroup.WithContext(ctx)
+	for i, s := range steps {
+		eg.Go(func() error {
+			var err error
+			reports[i], err = s.Report(egCtx, b.gateway, b.ui.CacheImports)
+			return err
+		})
+	}
+	return ref, reports, eg.Wait()
+}

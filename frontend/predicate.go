@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package frontend
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/solver/pb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/plombproject/plomb/frontend/attach"
+	"github.com/plombproject/plomb/frontend/credential"
+	"github.com/plombproject/plomb/frontend/materials"
+	"github.com/plombproject/plomb/provenance/slsa"
+)
+
+// images lists what the statement is about.
+func (c *collection) images() []attach.Image {
+	out := make([]attach.Image, len(c.built))
+	for i, p := range c.built {
+		platform := platforms.Normalize(c.targets[i])
+		out[i] = attach.Image{ID: platforms.FormatAll(platform), Platform: platform, Config: p.config}
+	}
+	return out
+}
+
+func (c *collection) definitions() []*pb.Definition {
+	out := make([]*pb.Definition, len(c.built))
+	for i, p := range c.built {
+		out[i] = p.definition
+	}
+	return out
+}
+
+// scrubbed lists what scrub rules touched, by platform.
+func (c *collection) scrubbed() map[string][]slsa.Scrubbed {
+	out := map[string][]slsa.Scrubbed{}
+	for i, p := range c.built {
+		seen := map[slsa.Scrubbed]bool{}
+		for _, r := range p.reports {
+			for _, s := range r.Scrubbed {
+				seen[slsa.Scrubbed{Path: s.Path, Rule: s.Rule}] = true
+			}
+		}
+		list := make([]slsa.Scrubbed, 0, len(seen))
+		for s := range seen {
+			list = append(list, s)
+		}
+		sort.Slice(list, func(i, j int) bool { return list[i].Path < list[j].Path })
+		if len(list) > 0 {
+			out[platforms.Format(c.targets[i])] = list
+		}
+	}
+	return out
+}
+
+// provenance writes what is known of the build. signer is who vouches for it.
+func (b *build) provenance(sealed *collection, signer string) (*slsa.Provenance, error) {
+	defs := sealed.definitions()
+	resolved, err := materials.Of(defs, b.self.name)
+	if err != nil {
+		return nil, err
+	}
+	if b.self.name != "" {
+		d, err := materials.Image(strings.TrimPrefix(b.self.name, "docker-image://"), nil)
+		if err != nil {
+			return nil, err
+		}
+		d.Name = "frontend"
+		resolved = append(resolved, d)
+	}
+	args, err := publicArgs(b.ui.BuildArgs, defs)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b.source.Data)
+	return &slsa.Provenance{
+		BuildDefinition: slsa.BuildDefinition{
+			BuildType: slsa.BuildType,
+			ExternalParameters: slsa.ExternalParameters{
+				Dockerfile: slsa.Dockerfile{Name: b.source.Filename, SHA256: hex.EncodeToString(sum[:])},
+				Target:     b.ui.Target,
+				Platforms:  sealed.platformNames(),
+				Args:       args,
+				Source:     b.vcs(),
+				Repository: b.options.Repository,
+			},
+			InternalParameters: slsa.InternalParameters{
+				Frontend:     slsa.Frontend{Image: strings.TrimPrefix(b.self.name, "docker-image://"), Version: b.Version},
+				Sealing:      b.sealing(sealed),
+				WorkerLabels: b.workerLabels(),
+			},
+			ResolvedDependencies: resolved,
+		},
+		RunDetails: slsa.RunDetails{
+			Builder:  slsa.Builder{ID: signer, Version: map[string]string{"plomb": b.Version}},
+			Metadata: b.metadata(sealed),
+		},
+	}, nil
+}
+
+func (c *collection) platformNames() []string {
+	names := make([]string, len(c.targets))
+	for i, p := range c.targets {
+		names[i] = platforms.Format(p)
+	}
+	return names
+}
+
+func (b *build) sealing(sealed *collection) slsa.Sealing {
+	s := slsa.Sealing{Layers: "keep", Scrub: "off", Scrubbed: sealed.scrubbed()}
+	if b.options.Squash {
+		s.Layers = "squash"
+	}
+	if b.options.Scrub {
+		s.Scrub = "on"
+	}
+	if epoch := sealed.built[0].result.Epoch; epoch != nil {
+		seconds := epoch.Unix()
+		s.SourceDateEpoch = &seconds
+	}
+	return s
+}
+
+// vcs is what buildx says of the checkout that the context came from.
+func (b *build) vcs() *slsa.Source {
+	opts := b.gateway.BuildOpts().Opts
+	s := slsa.Source{
+		Repository: materials.WithoutCredentials(opts["vcs:source"]),
+		Revision:   opts["vcs:revision"],
+		Ref:        opts["vcs:ref"],
+	}
+	if s == (slsa.Source{}) {
+		return nil
+	}
+	return &s
+}
+
+func (b *build) workerLabels() map[string]string {
+	if workers := b.gateway.BuildOpts().Workers; len(workers) > 0 {
+		return workers[0].Labels
+	}
+	return nil
+}
+
+// metadata leaves the times out where a reproducible result was asked for.
+func (b *build) metadata(sealed *collection) slsa.Metadata {
+	m := slsa.Metadata{InvocationID: b.gateway.BuildOpts().SessionID}
+	if sealed.built[0].result.Epoch == nil {
+		started, finished := b.started.UTC(), b.Now().UTC()
+		m.StartedOn, m.FinishedOn = &started, &finished
+	}
+	return m
+}
+
+// publicArgs are the build arguments that may be published: none that shares
+// its name with a secret of the build, no proxy settings, and no credentials
+// in URLs.
+func publicArgs(args map[string]string, defs []*pb.Definition) (map[string]string, error) {
+	hidden := map[string]bool{"http_proxy": true, "https_proxy": true, "ftp_proxy": true, "all_proxy": true, "no_proxy": true}
+	for _, def := range defs {
+		for _, dt := range def.Def {
+			var op pb.Op
+			if err := proto.Unmarshal(dt, &op); err != nil {
+				return nil, fmt.Errorf("read the build graph: %w", err)
+			}
+			for _, id := range credential.MountedBy(&op) {
+				hidden[strings.ToLower(id)] = true
+			}
+		}
+	}
+	public := map[string]string{}
+	for name, value := range args {
+		if !hidden[strings.ToLower(name)] {
+			public[name] = materials.WithoutCredentials(value)
+		}
+	}
+	return public, nil
+}

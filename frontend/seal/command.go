@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package seal
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Main is the helper: it runs inside a build container that Helper.Add set up.
+func Main(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet(Command, flag.ContinueOnError)
+	unix := flags.Int64("time", 0, "clamp later modification times to this one, in `seconds` since 1970")
+	scrub := flags.String("scrub", "on", "apply the scrub table: on or off")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *scrub != "on" && *scrub != "off" {
+		return fmt.Errorf("--scrub is %q; allowed are on and off", *scrub)
+	}
+	report, err := Layer(ctx,
+		Dirs{Lower: LowerDir, Upper: UpperDir, Parent: ParentDir, Out: OutDir},
+		Rules{Time: time.Unix(*unix, 0), Scrub: *scrub == "on"})
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(report)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(ReportDir, ReportFile), data, 0o644)
+}

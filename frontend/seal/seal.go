@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package seal turns what one build step changed into a layer that is the same
+// bytes on every machine and every day: times are clamped, files that differ
+// on every build though nobody reads them are left out, and everything else
+// is carried over as it is.
+//
+// Its two halves meet in the build graph. Step (step.go) is the frontend's
+// half: an exec of the frontend's own image over the snapshots below and above
+// the step. Layer is the half that runs in that exec, as `plomb-frontend seal`.
+//
+// The layer's tar is written by BuildKit's exporter later. Layer foretells its
+// digest by running the same library over the same two directories
+// (containerd's archive.ChangeWriter over continuity's fs.Changes). The layer
+// format is https://github.com/opencontainers/image-spec/blob/main/layer.md.
+package seal
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"sort"
+	"time"
+
+	"github.com/containerd/containerd/v2/pkg/archive"
+	"github.com/containerd/continuity/fs"
+	"github.com/opencontainers/go-digest"
+)
+
+// Dirs are the directories one Layer call works on.
+type Dirs struct {
+	Lower  string // the root filesystem before the step, as the step saw it
+	Upper  string // the root filesystem after the step
+	Parent string // the sealed root filesystem below
+	Out    string // a writable view of Parent; becomes the sealed layer
+}
+
+// Rules say how a layer is normalised.
+type Rules struct {
+	// Time is T: later modification times become T, which is truncated to
+	// whole seconds. Earlier ones stay, truncated too.
+	Time time.Time
+	// Scrub turns the scrub table on. It is meant for RUN steps only: what a
+	// COPY or ADD put there is never scrubbed.
+	Scrub bool
+}
+
+// Report is what Layer found out, as it travels from the helper to the frontend.
+type Report struct {
+	// DiffID is the digest of the uncompressed layer tar.
+	DiffID digest.Digest `json:"diffID"`
+	// Size is the length of that tar in bytes.
+	Size int64 `json:"size"`
+	// Changes counts the paths that the step added, modified or deleted.
+	Changes int `json:"changes"`
+	// Scrubbed lists what the scrub table left out or rewrote, sorted by path.
+	Scrubbed []Scrubbed `json:"scrubbed,omitempty"`
+}
+
+// Scrubbed is one path that a scrub rule touched.
+type Scrubbed struct {
+	Path string `json:"path"`
+	Rule string `json:"rule"`
+}
+
+// Layer applies everything that differs between d.Lower and d.Upper to d.Out,
+// normalised by rules, and reports the digest of the resulting layer.
+func Layer(ctx context.Context, d Dirs, rules Rules) (*Report, error) {
+	rules.Time = rules.Time.Truncate(time.Second)
+	a, err := newApplier(d, rules)
+	if err != nil {
+		return nil, err
+	}
+	defer a.close()
+	if err := fs.Changes(ctx, d.Lower, d.Upper, a.change); err != nil {
+		return nil, fmt.Errorf("carry over the changes of the step: %w", err)
+	}
+	if err := a.settleDirs(); err != nil {
+		return nil, fmt.Errorf("set directory times: %w", err)
+	}
+	report := a.report
+	sort.Slice(report.Scrubbed, func(i, j int) bool { return report.Scrubbed[i].Path < report.Scrubbed[j].Path })
+	if report.DiffID, report.Size, err = diff(ctx, d.Parent, d.Out); err != nil {
+		return nil, fmt.Errorf("foretell the layer digest: %w", err)
+	}
+	return &report, nil
+}
+
+// diff serialises the layer between parent and out as the exporter will.
+func diff(ctx context.Context, parent, out string) (digest.Digest, int64, error) {
+	hash := sha256.New()
+	var size counter
+	cw := archive.NewChangeWriter(io.MultiWriter(hash, &size), out)
+	if err := fs.Changes(ctx, parent, out, cw.HandleChange); err != nil {
+		return "", 0, err
+	}
+	if err := cw.Close(); err != nil {
+		return "", 0, err
+	}
+	return digest.NewDigest(digest.SHA256, hash), int64(size), nil
+}
+
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package seal
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/plombproject/plomb/internal/strictjson"
+)
+
+// Command is the helper's sub-command in the frontend's binary.
+const Command = "seal"
+
+// Mount points in the helper's container, and the report's name in its own.
+const (
+	LowerDir   = "/lower"
+	UpperDir   = "/upper"
+	ParentDir  = "/parent"
+	OutDir     = "/out"
+	ReportDir  = "/report"
+	ReportFile = "report.json"
+)
+
+// maxReport bounds, in bytes, a report that is read back from a build.
+const maxReport = 64 << 20
+
+// A Helper is the image that carries this package's binary.
+type Helper struct {
+	Image    llb.State
+	Binary   string            // its path in the image
+	Platform ocispecs.Platform // where the helper runs, whatever the target is
+}
+
+// A Step is one layer to seal.
+type Step struct {
+	Lower, Upper llb.State // around the build step
+	Parent       llb.State // the sealed layers below
+	Name         string    // what the progress display calls it
+	Rules        Rules
+}
+
+// A Sealed is the outcome of a step in the build graph.
+type Sealed struct {
+	State  llb.State // Parent with the sealed layer on top
+	report llb.State
+}
+
+// Add puts the helper's run for s into the build graph.
+func (h Helper) Add(s Step) Sealed {
+	scrub := "off"
+	if s.Rules.Scrub {
+		scrub = "on"
+	}
+	run := h.Image.Run(
+		llb.Args([]string{h.Binary, Command,
+			"--time", strconv.FormatInt(s.Rules.Time.Unix(), 10),
+			"--scrub", scrub,
+		}),
+		llb.Network(llb.NetModeNone),
+		llb.Platform(h.Platform),
+		llb.ReadonlyRootFS(),
+		llb.AddMount(LowerDir, s.Lower, llb.Readonly),
+		llb.AddMount(UpperDir, s.Upper, llb.Readonly),
+		llb.AddMount(ParentDir, s.Parent, llb.Readonly),
+		llb.WithCustomName("[plomb] seal "+s.Name),
+	)
+	return Sealed{
+		State:  run.AddMount(OutDir, s.Parent),
+		report: run.AddMount(ReportDir, llb.Scratch()),
+	}
+}
+
+// Report runs the step, if it has not run yet, and reads what it reported.
+func (s Sealed) Report(ctx context.Context, c client.Client, cache []client.CacheOptionsEntry) (*Report, error) {
+	def, err := s.report.Marshal(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.Solve(ctx, client.SolveRequest{Definition: def.ToPB(), CacheImports: cache})
+	if err != nil {
+		return nil, err
+	}
+	ref, err := res.SingleRef()
+	if err != nil {
+		return nil, err
+	}
+	stat, err := ref.StatFile(ctx, client.StatRequest{Path: ReportFile})
+	if err != nil {
+		return nil, fmt.Errorf("find the helper's report: %w", err)
+	}
+	if stat.Size > maxReport {
+		return nil, fmt.Errorf("the helper's report has %d bytes, more than the %d allowed", stat.Size, maxReport)
+	}
+	data, err := ref.ReadFile(ctx, client.ReadRequest{Filename: ReportFile})
+	if err != nil {
+		return nil, fmt.Errorf("read the helper's report: %w", err)
+	}
+	var report Report
+	if err := strictjson.Unmarshal(data, &report); err != nil {
+		return nil, fmt.Errorf("read the helper's report: %w", err)
+	}
+	if err := report.DiffID.Validate(); err != nil {
+		return nil, fmt.Errorf("read the helper's report: diffID: %w", err)
+	}
+	return &report, nil
+}
