@@ -86,7 +86,7 @@ type identity struct {
 // Start serves in the background. When it returns, the port answers and the
 // files are written.
 func Start(ctx context.Context, opts Options) (*Server, error) {
-	if err := checkAddress(opts); err != nil {
+	if err := errors.Join(checkAddress(opts), checkServices(opts.Without)); err != nil {
 		return nil, err
 	}
 	dir, err := filepath.Abs(opts.Dir)

@@ -52,11 +52,6 @@ type parts struct {
 
 // newHandler mounts every service at its path.
 func newHandler(ctx context.Context, url string, id identity, log *rekor.Log, opts Options) (http.Handler, parts, error) {
-	for _, name := range opts.Without {
-		if !slices.Contains(Services(), name) {
-			return nil, parts{}, fmt.Errorf("%w: %q; there are %v", ErrNoService, name, Services())
-		}
-	}
 	p := parts{rekor: log}
 	var err error
 	if p.ctlog, err = ctlog.New(id.ctlog.Signer, id.fulcio.Chain[0], opts.Now); err != nil {
@@ -89,6 +84,15 @@ func newHandler(ctx context.Context, url string, id identity, log *rekor.Log, op
 		{Log, rekorPath + "/", http.StripPrefix(rekorPath, entries)},
 		{TSA, tsaPath + "/", http.StripPrefix(tsaPath, p.tsa.Handler())},
 	}), p, nil
+}
+
+func checkServices(names []Service) error {
+	for _, name := range names {
+		if !slices.Contains(Services(), name) {
+			return fmt.Errorf("%w: %q; there are %v", ErrNoService, name, Services())
+		}
+	}
+	return nil
 }
 
 type service struct {
