@@ -23,8 +23,8 @@ import (
 )
 
 var (
-	// ErrMalformed is returned for a key file that does not hold exactly one
-	// private key followed by certificates.
+	// ErrMalformed is returned for a key file that does not hold a private key
+	// followed by certificates, and for an empty secret.
 	ErrMalformed = errors.New("key file is malformed")
 	// ErrTooOpen is returned for a key folder that others may enter.
 	ErrTooOpen = errors.New("key folder is open to other users")
@@ -88,12 +88,17 @@ func (d *Dir) Existing(name string) (Pair, error) {
 	return decode(path, data)
 }
 
-// Secret reads the named text, or keeps what fresh returns.
+// Secret reads the named text, or keeps what fresh returns. An empty file is
+// refused: compared with what a caller forgot to send, it would let them in.
 func (d *Dir) Secret(name string, fresh func() (string, error)) (string, error) {
-	data, err := d.loadOrCreate(filepath.Join(d.path, name), func() ([]byte, error) {
+	path := filepath.Join(d.path, name)
+	data, err := d.loadOrCreate(path, func() ([]byte, error) {
 		text, err := fresh()
 		return []byte(text), err
 	})
+	if err == nil && len(data) == 0 {
+		return "", fmt.Errorf("%w: %s is empty; delete it to have a new one made", ErrMalformed, path)
+	}
 	return string(data), err
 }
 

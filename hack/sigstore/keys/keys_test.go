@@ -81,3 +81,17 @@ func TestMalformedKeyIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, keys.ErrMalformed, name)
 	}
 }
+
+func TestSecret(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	dir, err := keys.Open(path)
+	require.NoError(t, err)
+	for _, offered := range []string{"first", "second"} {
+		secret, err := dir.Secret("s", func() (string, error) { return offered, nil })
+		require.NoError(t, err)
+		require.Equal(t, "first", secret)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(path, "s"), nil, 0o600))
+	_, err = dir.Secret("s", func() (string, error) { return "third", nil })
+	require.ErrorIs(t, err, keys.ErrMalformed)
+}

@@ -62,7 +62,8 @@ type Options struct {
 	AllowNonLoopback bool
 	// Without names services that answer 503.
 	Without []Service
-	// Now is the clock of everything that is not Fulcio's own code.
+	// Now is the clock of everything that is not Fulcio's own code; it must be
+	// given.
 	Now func() time.Time
 }
 
