@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command plomb-verifier is the image verifier that containerd runs before it
+// pulls. See package plugin/bindir.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/plombproject/plomb/plugin/bindir"
+)
+
+func main() {
+	os.Exit(bindir.Main(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+}

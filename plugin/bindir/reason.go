@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bindir
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/plombproject/plomb/verify/decision"
+)
+
+// MaxReason bounds the reason, in bytes: containerd puts it into an error that
+// ends, cut, in a Kubernetes event.
+const MaxReason = 300
+
+// Reason is the decision on one line of at most MaxReason bytes. The digest is
+// shortened: containerd's own message has it in full.
+func Reason(d *decision.Decision) string {
+	line := d.Line()
+	if long := d.Image.Digest.String(); len(long) > 19 {
+		line = strings.Replace(line, long, long[:19]+"…", 1)
+	}
+	if len(line) <= MaxReason {
+		return line
+	}
+	const ellipsis = "…"
+	cut := MaxReason - len(ellipsis)
+	for cut > 0 && !utf8.RuneStart(line[cut]) {
+		cut--
+	}
+	return line[:cut] + ellipsis
+}
