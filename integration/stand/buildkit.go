@@ -4,10 +4,8 @@ package stand
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -41,12 +39,6 @@ const buildkitConfig = `root = %[1]q
   http = true
 `
 
-// runcWrapper keeps runc's state below the stand, where a stop finds the
-// containers of a buildkitd that was killed; buildkitd has no setting for it.
-const runcWrapper = `#!/bin/sh
-exec %s --root '%s' "$@"
-`
-
 func (s *Stand) buildkitd() daemon {
 	config := s.layout.config("buildkitd.toml")
 	return daemon{
@@ -55,9 +47,6 @@ func (s *Stand) buildkitd() daemon {
 		args:    []string{"--config", config},
 		grace:   15 * time.Second,
 		prepare: func() error {
-			if err := s.writeRuncWrapper(); err != nil {
-				return err
-			}
 			text := fmt.Sprintf(buildkitConfig, s.layout.path("buildkit"), s.layout.buildkitSocket(),
 				s.layout.path("run", "buildkit-otel.sock"), s.Snapshotter, s.layout.path("bin", "runc"), s.Registry)
 			return writeFile(config, []byte(text), 0o644)
@@ -65,16 +54,6 @@ func (s *Stand) buildkitd() daemon {
 		probe: s.probeBuildkit,
 	}
 }
-
-func (s *Stand) writeRuncWrapper() error {
-	runc, err := exec.LookPath("runc")
-	if err != nil {
-		return errors.New("runc is not in PATH: run hack/tools")
-	}
-	return writeFile(s.layout.path("bin", "runc"), fmt.Appendf(nil, runcWrapper, runc, s.buildRuncRoot()), 0o755)
-}
-
-func (s *Stand) buildRuncRoot() string { return s.layout.path("run", "runc-build") }
 
 func (s *Stand) probeBuildkit(ctx context.Context) error {
 	// Without this the client waits for a socket that may never come.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,26 +21,29 @@ var ErrStillMounted = errors.New("still mounted")
 
 // Stop ends everything that the stand started, unmounts what is mounted below
 // its folder and removes what it has outside of it. The files stay.
-func (s *Stand) Stop(ctx context.Context) error {
-	unlock, err := s.layout.lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return s.stopAll(ctx)
+func (s *Stand) Stop(ctx context.Context) error { return s.locked(ctx, s.stopAll) }
+
+// Remove is Stop and then the removal of the folder. That it is gone already
+// is no error.
+func (s *Stand) Remove(ctx context.Context) error {
+	return s.locked(ctx, func(ctx context.Context) error {
+		if err := s.stopAll(ctx); err != nil {
+			return err
+		}
+		return s.layout.remove()
+	})
 }
 
-// Remove is Stop and then the removal of the folder.
-func (s *Stand) Remove(ctx context.Context) error {
+func (s *Stand) locked(ctx context.Context, do func(context.Context) error) error {
 	unlock, err := s.layout.lock()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := s.stopAll(ctx); err != nil {
-		return err
-	}
-	return s.layout.remove()
+	return do(ctx)
 }
 
 // Down is hack/down: it stops the stand in dir and removes the folder unless
@@ -78,7 +80,7 @@ func (s *Stand) stopAll(ctx context.Context) error {
 		}
 	}
 	all = errors.Join(all,
-		s.removeContainers(ctx, s.buildRuncRoot()),
+		removeContainers(ctx, s.buildRuncRoot()),
 		s.removePods(ctx),
 		s.layout.unmount(),
 		s.layout.removeNetwork(),
@@ -109,11 +111,7 @@ func (s *Stand) removePods(ctx context.Context) error {
 			}
 		}
 	}
-	var all error
-	namespaces, _ := filepath.Glob(filepath.Join(s.podRuncRoot(), "*"))
-	for _, ns := range namespaces {
-		all = errors.Join(all, s.removeContainers(ctx, ns))
-	}
+	all := s.removePodContainers(ctx)
 	for _, p := range doomed {
 		if err := p.signal(syscall.SIGKILL); err != nil {
 			all = errors.Join(all, err)
@@ -134,23 +132,6 @@ func isShimOf(args []string, address string) bool {
 	}
 	i := slices.IndexFunc(args, func(a string) bool { return a == "-address" || a == "--address" })
 	return i >= 0 && i+1 < len(args) && args[i+1] == address
-}
-
-// removeContainers has runc kill and forget what it still knows below its
-// root, which removes the containers' cgroups too.
-func (s *Stand) removeContainers(ctx context.Context, runcRoot string) error {
-	entries, err := os.ReadDir(runcRoot)
-	if err != nil {
-		return nil // never used
-	}
-	var all error
-	for _, e := range entries {
-		out, err := exec.CommandContext(ctx, "runc", "--root", runcRoot, "delete", "--force", e.Name()).CombinedOutput()
-		if err != nil {
-			all = errors.Join(all, fmt.Errorf("removing container %s: %w: %s", e.Name(), err, strings.TrimSpace(string(out))))
-		}
-	}
-	return all
 }
 
 // remove deletes the stand's files, the marker last: a removal that fails

@@ -62,21 +62,19 @@ disabled_plugins = [
   use_internal_loopback = true
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
-  Root = %[9]q
 
 [plugins."io.containerd.grpc.v1.cri"]
-  stream_server_address = %[10]q
-  stream_server_port = %[11]q
+  stream_server_address = %[9]q
+  stream_server_port = %[10]q
 
 [plugins."io.containerd.internal.v1.opt"]
-  path = %[12]q
+  path = %[11]q
 [plugins."io.containerd.nri.v1.nri"]
-  socket_path = %[13]q
-  plugin_path = %[14]q
-  plugin_config_path = %[15]q
+  socket_path = %[12]q
+  plugin_path = %[13]q
+  plugin_config_path = %[14]q
 [plugins."io.containerd.shim.v1.manager"]
-  socket_dir = %[16]q
+  socket_dir = %[15]q
 `
 
 // hostsConfig is containerd's hosts.toml for the registry of the stand.
@@ -125,13 +123,11 @@ func (s *Stand) containerdTOML() string {
 		at("containerd", "root"), at("containerd", "state"), s.ContainerdAddress,
 		at("verifiers"), s.layout.hosts(), s.Registry,
 		fmt.Sprintf("%q, %q", cniPluginDirs[0], cniPluginDirs[1]), at("etc", "cni"),
-		s.podRuncRoot(), host, port,
+		host, port,
 		at("containerd", "opt"),
 		at("run", "nri.sock"), at("nri", "plugins"), at("nri", "conf.d"),
 		filepath.Join(s.layout.outside(), "s"))
 }
-
-func (s *Stand) podRuncRoot() string { return s.layout.path("run", "runc-pods") }
 
 // installVerifier puts the verifier in its folder by rename: containerd runs
 // whatever it finds there, and half a file or a second one would refuse, or

@@ -67,3 +67,12 @@ func (s *Stand) healthy(ctx context.Context) error {
 // LogTail returns at most n last lines of a daemon's log, for a test that
 // failed.
 func (s *Stand) LogTail(name string, n int) string { return tail(s.layout.logFile(name), 0, n) }
+
+// Daemons are the names of what this stand started.
+func (s *Stand) Daemons() []string { return slices.Clone(s.names) }
+
+// PID is the process id of a daemon; false if it does not run.
+func (s *Stand) PID(name string) (int, bool) {
+	id, ok := running(s.layout.pidFile(name))
+	return id.pid, ok
+}

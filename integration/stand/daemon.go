@@ -84,10 +84,11 @@ func (s *Stand) await(ctx context.Context, d daemon, id identity) error {
 }
 
 // daemonEnv is small on purpose: a stand must not change with the shell it
-// was started from. Proxies are the exception, since builds need them.
+// was started from. Proxies are the exception, since builds need them. The
+// stand's own bin holds the wrapper of runc.
 func (s *Stand) daemonEnv() []string {
 	env := []string{
-		"PATH=" + s.Bin + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"PATH=" + s.layout.path("bin") + ":" + s.Bin + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=" + s.layout.path("home"),
 		"TMPDIR=" + s.layout.path("tmp"),
 		"LANG=C.UTF-8",

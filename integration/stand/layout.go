@@ -192,11 +192,9 @@ func writeFile(path string, data []byte, mode fs.FileMode) error {
 const lockName = ".lock"
 
 // lock makes starts and stops of one folder wait for each other. It waits
-// again when the file it got was removed with the stand meanwhile.
+// again when the file it got was removed with the stand meanwhile, and fails
+// with fs.ErrNotExist when the folder is gone.
 func (l layout) lock() (unlock func(), err error) {
-	if err := os.MkdirAll(l.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("folder for the stand: %w", err)
-	}
 	for {
 		f, err := os.OpenFile(l.path(lockName), os.O_CREATE|os.O_RDWR, 0o644)
 		if err != nil {
@@ -212,10 +210,5 @@ func (l layout) lock() (unlock func(), err error) {
 			return func() { f.Close() }, nil
 		}
 		f.Close()
-		if errors.Is(err2, fs.ErrNotExist) {
-			if err := os.MkdirAll(l.dir, 0o755); err != nil {
-				return nil, fmt.Errorf("folder for the stand: %w", err)
-			}
-		}
 	}
 }

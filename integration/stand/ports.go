@@ -31,7 +31,7 @@ func freePorts(n int) ([]string, error) {
 			return nil, fmt.Errorf("no free port between %d and %d on 127.0.0.1", firstPort, lastPort)
 		}
 		port := firstPort + rand.IntN(lastPort-firstPort)
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		addr := joinPort(port)
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
 			continue
@@ -51,3 +51,5 @@ func isFree(addr string) bool {
 	l.Close()
 	return true
 }
+
+func joinPort(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -75,6 +76,9 @@ func Start(ctx context.Context, opts Options) (*Stand, error) {
 	// file, may be left in a folder that is refused.
 	if _, err := l.claim(); err != nil {
 		return nil, err
+	}
+	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("folder for the stand: %w", err)
 	}
 	unlock, err := l.lock()
 	if err != nil {
@@ -203,6 +207,9 @@ func (s *Stand) bringUp(ctx context.Context, opts Options) error {
 		if err := s.writePolicy(); err != nil {
 			return err
 		}
+	}
+	if err := s.writeRuncWrapper(); err != nil {
+		return err
 	}
 	if err := s.startAll(ctx); err != nil {
 		return err
