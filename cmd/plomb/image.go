@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/spf13/cobra"
+
+	"github.com/plombproject/plomb/verify/evidence"
+)
+
+const (
+	defaultPolicy      = "/etc/plomb/policy"
+	defaultTrustedRoot = "/etc/plomb/trusted_root.json"
+	defaultHosts       = "/etc/containerd/certs.d"
+	defaultTimeout     = 30 * time.Second
+)
+
+// imageFlags say how to get at an image.
+type imageFlags struct {
+	hosts   string
+	timeout time.Duration
+	output  string
+}
+
+func (f *imageFlags) register(cmd *cobra.Command, stdio Stdio) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.hosts, "hosts-dir", envOr(stdio, "PLOMB_HOSTS", defaultHosts), "registry hosts `FOLDER`, in containerd's certs.d form (PLOMB_HOSTS)")
+	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up after this `TIME`")
+	flags.StringVarP(&f.output, "output", "o", "text", "`FORM` of the output: text or json")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *imageFlags) check() error {
+	if f.output != "text" && f.output != "json" {
+		return fmt.Errorf("--output is %q, want text or json", f.output)
+	}
+	if f.timeout <= 0 {
+		return fmt.Errorf("--timeout is %s, want more than nothing", f.timeout)
+	}
+	return nil
+}
+
+// opened is an image that has been found, though not yet read.
+type opened struct {
+	name     string
+	digest   digest.Digest
+	location evidence.Location
+}
+
+// open finds the image that arg names: in a folder, or in a registry. A tag is
+// resolved once, here; from then on only the digest counts.
+func (f *imageFlags) open(ctx context.Context, arg string, offline bool, stdio Stdio) (opened, error) {
+	if spec, ok := strings.CutPrefix(arg, evidence.LayoutScheme); ok {
+		layout, dgst, err := evidence.OpenLayout(spec)
+		return opened{name: arg, digest: dgst, location: layout}, err
+	}
+	ref, err := evidence.ParseReference(arg)
+	if err != nil {
+		return opened{name: arg}, err
+	}
+	o := opened{name: ref.Name, digest: ref.Digest}
+	if offline {
+		o.location = evidence.Offline{}
+		if o.digest == "" {
+			return o, fmt.Errorf("%w: a registry would have to say what %s is now; give the image with its digest, or as oci-layout:DIR", evidence.ErrOffline, o.name)
+		}
+		return o, nil
+	}
+	registry := evidence.NewRegistry(ref.Name, evidence.RegistryOptions{
+		HostsDir:    f.hosts,
+		Credentials: dockerCredentials(stdio.Getenv),
+	})
+	o.location = registry
+	if o.digest == "" {
+		o.digest, err = registry.Resolve(ctx)
+	}
+	return o, err
+}
+
+func envOr(stdio Stdio, name, fallback string) string {
+	if v := stdio.Getenv(name); v != "" {
+		return v
+	}
+	return fallback
+}

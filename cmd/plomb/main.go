@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command plomb is the operators' tool: it verifies and inspects sealed
+// images. One file per command, each of which reads flags, calls the library
+// once and prints.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses, as docs/verify.md promises them.
+const (
+	exitAllow     = 0
+	exitDeny      = 1
+	exitUndecided = 2
+	exitUsage     = 64 // EX_USAGE of sysexits.h
+)
+
+// Stdio is everything a command touches of its surroundings.
+type Stdio struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Getenv   func(string) string
+}
+
+// errExit ends a command with a status; what there was to say has been said.
+type errExit int
+
+func (e errExit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// errFailed ends a command that could not do its work.
+var errFailed = errors.New("failed")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(Main(ctx, os.Args[1:], Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}))
+}
+
+// Main runs one command and returns its exit status.
+func Main(ctx context.Context, args []string, stdio Stdio) int {
+	cmd := newCommand(stdio)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(ctx)
+	var status errExit
+	switch {
+	case err == nil:
+		return exitAllow
+	case errors.As(err, &status):
+		return int(status)
+	case errors.Is(err, errFailed):
+		fmt.Fprintf(stdio.Err, "plomb: %v\n", err)
+		return exitUndecided
+	}
+	// Everything else is cobra's: an unknown command, flag or argument.
+	fmt.Fprintf(stdio.Err, "plomb: %v\nTry 'plomb --help', or 'plomb COMMAND --help'.\n", err)
+	return exitUsage
+}
+
+func newCommand(stdio Stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plomb",
+		Short: "Verify and inspect sealed container images",
+		Long: `plomb verifies and inspects container images that were sealed while they were
+built: who built them, from what, and whether they are still what was built.
+
+Exit status:
+  0   done; verify: the image is allowed
+  1   verify: the image is denied
+  2   it could not be done; verify: undecided, nothing is known either way
+  64  wrong usage
+
+Environment (each is the default of a flag):
+  PLOMB_POLICY        policy folder
+  PLOMB_TRUSTED_ROOT  trusted_root.json
+  PLOMB_HOSTS         registry hosts, in containerd's certs.d form`,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	cmd.SetIn(stdio.In)
+	cmd.SetOut(stdio.Out)
+	cmd.SetErr(stdio.Err)
+	cmd.AddCommand(verifyCommand(stdio), inspectCommand(stdio), versionCommand(stdio))
+	return cmd
+}

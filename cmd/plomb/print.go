@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/plombproject/plomb/verify/decision"
+	"github.com/plombproject/plomb/verify/inspect"
+)
+
+// page is text output: labelled lines, with everything an image chose made
+// harmless for a terminal.
+type page struct {
+	out    io.Writer
+	colour bool
+	err    error
+}
+
+func newPage(stdio Stdio) *page {
+	f, ok := stdio.Out.(*os.File)
+	return &page{out: stdio.Out, colour: ok && term.IsTerminal(int(f.Fd())) && stdio.Getenv("NO_COLOR") == ""}
+}
+
+func (p *page) line(indent int, label, format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.out, "%*s%-12s %s\n", 2*indent, "", label, decision.OneLine(fmt.Sprintf(format, args...)))
+	}
+}
+
+// head writes the verdict, in its colour on a terminal.
+func (p *page) head(v decision.Verdict, text string) {
+	colours := map[decision.Verdict]string{decision.Allow: "32", decision.Deny: "31", decision.Undecided: "33"}
+	words := map[decision.Verdict]string{decision.Allow: "allowed", decision.Deny: "denied", decision.Undecided: "undecided"}
+	word := words[v]
+	if p.colour {
+		word = "\x1b[1;" + colours[v] + "m" + word + "\x1b[0m"
+	}
+	_, p.err = fmt.Fprintf(p.out, "%s: %s\n", word, decision.OneLine(text))
+}
+
+func printJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func printDecision(stdio Stdio, form string, d *decision.Decision) error {
+	if form == "json" {
+		return printJSON(stdio.Out, d)
+	}
+	p := newPage(stdio)
+	p.head(d.Verdict, d.Image.String())
+	p.line(1, "reason", "%s", d.Reason)
+	for _, r := range d.Rules {
+		p.line(1, "policy", "%s (%s) %s: %s", r.Name, r.Origin, r.Mode, r.Verdict)
+	}
+	for _, m := range d.Manifests {
+		p.line(1, "platform", "%s: %s", m.Platform, m.Verdict)
+		p.line(2, "manifest", "%s", m.Digest)
+		p.line(2, "config", "%s", m.Config)
+		for _, s := range m.Signers {
+			p.line(2, "signer", "%s (issuer %s), %s", s.Subject, s.Issuer, s.SignedAt.Format("2006-01-02 15:04:05 MST"))
+		}
+	}
+	for _, c := range d.Checks {
+		if c.Outcome != decision.Pass {
+			p.line(1, string(c.Outcome), "%s: %s: %s [%s]", c.Step, c.Object, c.Detail, c.Code)
+		}
+	}
+	for _, w := range d.Warnings {
+		p.line(1, "warning", "%s", w)
+	}
+	p.line(1, "requests", "%d", d.Requests)
+	return p.err
+}
+
+func printReport(stdio Stdio, form string, r *inspect.Report) error {
+	if form == "json" {
+		return printJSON(stdio.Out, r)
+	}
+	p := newPage(stdio)
+	p.line(0, "image", "%s", r.Name)
+	p.line(0, "digest", "%s", r.Digest)
+	if len(r.Indexes) == 0 {
+		p.line(0, "index", "none: a bare manifest, which cannot carry a bundle")
+	}
+	for _, i := range r.Indexes {
+		p.line(0, "index", "%s", i)
+	}
+	for _, pl := range r.Platforms {
+		p.platform(pl)
+	}
+	p.line(0, "requests", "%d", r.Requests)
+	return p.err
+}
+
+func (p *page) platform(pl inspect.Platform) {
+	p.line(0, "platform", "%s", pl.Platform)
+	p.line(1, "manifest", "%s", pl.Manifest)
+	p.line(1, "config", "%s (image ID)", pl.Config)
+	p.line(1, "layers", "%d", pl.Layers)
+	if len(pl.Bundles) == 0 {
+		p.line(1, "bundle", "none: unsigned")
+	}
+	for _, b := range pl.Bundles {
+		p.bundle(b)
+	}
+	for _, a := range pl.Attestations {
+		p.line(1, "attestation", "%s, %d bytes, %s (unsigned)", a.PredicateType, a.Size, a.Digest)
+	}
+}
+
+func (p *page) bundle(b inspect.Bundle) {
+	p.line(1, "bundle", "%s, in the %s (not verified)", b.Digest, b.Where)
+	if b.Error != "" {
+		p.line(2, "unreadable", "%s", b.Error)
+	}
+	if b.Subject != "" {
+		p.line(2, "signer", "%s", b.Subject)
+		p.line(2, "issuer", "%s", b.Issuer)
+	}
+	if b.PredicateType != "" {
+		p.line(2, "predicate", "%s", b.PredicateType)
+	}
+	for _, s := range b.Subjects {
+		p.line(2, "subject", "%s sha256:%s %s", s.Name, s.Digest["sha256"], s.Annotations["platform"])
+	}
+	if b.Build != nil {
+		p.build(b.Build)
+	}
+}
+
+func (p *page) build(b *inspect.Build) {
+	if b.Builder != "" {
+		p.line(2, "builder", "%s", b.Builder)
+	}
+	if s := b.Source; s != nil {
+		p.line(2, "source", "%s", strings.TrimSpace(s.Repository+" "+s.Ref+" "+s.Revision))
+	}
+	if b.Dockerfile.SHA256 != "" {
+		p.line(2, "dockerfile", "%s sha256:%s", b.Dockerfile.Name, b.Dockerfile.SHA256)
+	}
+	for _, m := range b.Materials {
+		name := m.URI
+		if name == "" {
+			name = m.Name
+		}
+		var digests []string
+		for _, algorithm := range slices.Sorted(maps.Keys(m.Digest)) {
+			digests = append(digests, algorithm+":"+m.Digest[algorithm])
+		}
+		p.line(2, "material", "%s %s", name, strings.Join(digests, " "))
+	}
+}

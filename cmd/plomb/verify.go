@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/containerd/platforms"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/cobra"
+
+	"github.com/plombproject/plomb/verify"
+	"github.com/plombproject/plomb/verify/decision"
+	"github.com/plombproject/plomb/verify/evidence"
+	"github.com/plombproject/plomb/verify/policy"
+	"github.com/plombproject/plomb/verify/trust"
+)
+
+type verifyFlags struct {
+	imageFlags
+	policies    []string
+	trustedRoot string
+	platform    string
+	name        string
+	offline     bool
+	key         string
+
+	identity, identityRegExp string
+	issuer, issuerRegExp     string
+}
+
+func verifyCommand(stdio Stdio) *cobra.Command {
+	var f verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify [flags] IMAGE",
+		Short: "Verify that an image was built and signed by somebody the policy names",
+		Long: `verify decides about one image: it finds the signature that travels inside the
+image index, verifies its certificate, log entry and timestamp, checks that it
+is about this very image, and asks the policy whether the signer is welcome.
+
+IMAGE is a reference with or without digest, or oci-layout:DIR[:TAG].
+
+Without --policy and PLOMB_POLICY, name the one signer you want with the
+--certificate-* flags; given, they take the place of the policy folder.
+
+Exit status: 0 allowed, 1 denied, 2 undecided, 64 wrong usage.`,
+		Example: `  plomb verify registry.example/shop/app:v1
+  plomb verify --policy ./policy --output json registry.example/shop/app@sha256:…
+  plomb verify --certificate-oidc-issuer https://token.actions.githubusercontent.com \
+    --certificate-identity https://github.com/shop/app/.github/workflows/release.yml@refs/heads/main \
+    oci-layout:./image`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.run(cmd, args[0], stdio)
+		},
+	}
+	f.imageFlags.register(cmd, stdio)
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.policies, "policy", nil, "policy file or folder `PATH`, may be repeated (PLOMB_POLICY, else "+defaultPolicy+")")
+	flags.StringVar(&f.trustedRoot, "trusted-root", envOr(stdio, "PLOMB_TRUSTED_ROOT", defaultTrustedRoot), "trusted_root.json `FILE` (PLOMB_TRUSTED_ROOT)")
+	flags.StringVar(&f.platform, "platform", "", "verify what a node of this `OS/ARCH` could run, not what this machine could")
+	flags.StringVar(&f.name, "name", "", "`NAME` that policies see, for an image in a folder")
+	flags.BoolVar(&f.offline, "offline", false, "make no network request")
+	flags.StringVar(&f.identity, "certificate-identity", "", "`SUBJECT` the certificate must have")
+	flags.StringVar(&f.identityRegExp, "certificate-identity-regexp", "", "`REGEXP` for the subject, matches anywhere unless anchored")
+	flags.StringVar(&f.issuer, "certificate-oidc-issuer", "", "`ISSUER` the certificate must have")
+	flags.StringVar(&f.issuerRegExp, "certificate-oidc-issuer-regexp", "", "`REGEXP` for the issuer, matches anywhere unless anchored")
+	flags.StringVar(&f.key, "key", "", "not yet supported")
+	return cmd
+}
+
+// run decides, prints, and gives the verdict as exit status.
+func (f *verifyFlags) run(cmd *cobra.Command, arg string, stdio Stdio) error {
+	matcher, err := f.checkUsage(arg)
+	if err != nil {
+		return err
+	}
+	policies, err := f.policySource(cmd, stdio)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
+	defer cancel()
+	d := f.decide(ctx, arg, matcher, policies, stdio)
+	if err := printDecision(stdio, f.output, d); err != nil {
+		return fmt.Errorf("%w: write the decision: %w", errFailed, err)
+	}
+	switch d.Verdict {
+	case decision.Allow:
+		return nil
+	case decision.Deny:
+		return errExit(exitDeny)
+	}
+	return errExit(exitUndecided)
+}
+
+// checkUsage refuses what cannot be meant, before anything is fetched.
+func (f *verifyFlags) checkUsage(arg string) (platforms.Matcher, error) {
+	if err := f.imageFlags.check(); err != nil {
+		return nil, err
+	}
+	if f.key != "" {
+		return nil, errors.New("--key is not yet supported: images are signed keyless, use --certificate-identity and --certificate-oidc-issuer")
+	}
+	if _, err := evidence.ParseReference(arg); err != nil && !isLayout(arg) {
+		return nil, err
+	}
+	if f.platform == "" {
+		return nil, nil
+	}
+	p, err := platforms.Parse(f.platform)
+	if err != nil {
+		return nil, fmt.Errorf("--platform: %w; write it as linux/arm64", err)
+	}
+	return platforms.Only(p), nil
+}
+
+// policySource finds out which policy is meant, without reading it.
+func (f *verifyFlags) policySource(cmd *cobra.Command, stdio Stdio) (func() (*policy.Set, error), error) {
+	byIdentity := f.identity+f.identityRegExp+f.issuer+f.issuerRegExp != ""
+	if byIdentity && cmd.Flags().Changed("policy") {
+		return nil, errors.New("--policy and --certificate-* exclude each other: say with one of them who may sign")
+	}
+	if byIdentity {
+		id, err := policy.NewIdentity(f.issuer, f.issuerRegExp, f.identity, f.identityRegExp)
+		if err != nil {
+			return nil, fmt.Errorf("%w; give one --certificate-identity[-regexp] and one --certificate-oidc-issuer[-regexp]", err)
+		}
+		return func() (*policy.Set, error) { return policy.ForIdentity(id), nil }, nil
+	}
+	paths := f.policies
+	if env := stdio.Getenv("PLOMB_POLICY"); len(paths) == 0 && env != "" {
+		paths = []string{env}
+	}
+	if _, err := os.Stat(defaultPolicy); len(paths) == 0 && err == nil {
+		paths = []string{defaultPolicy}
+	}
+	if len(paths) == 0 {
+		return nil, errors.New("who may sign? Give --policy PATH or PLOMB_POLICY, or --certificate-identity and --certificate-oidc-issuer")
+	}
+	return func() (*policy.Set, error) { return loadAll(paths) }, nil
+}
+
+func loadAll(paths []string) (*policy.Set, error) {
+	var sets []*policy.Set
+	var faults []error
+	for _, path := range paths {
+		set, err := policy.Load(path)
+		faults = append(faults, err)
+		sets = append(sets, set)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return policy.Merge(sets...)
+}
+
+// decide always has a decision: what goes wrong before verify is one as well.
+func (f *verifyFlags) decide(ctx context.Context, arg string, matcher platforms.Matcher, policies func() (*policy.Set, error), stdio Stdio) *decision.Decision {
+	set, err := policies()
+	if err != nil {
+		return verify.Refused(arg, ocispec.Descriptor{}, err, time.Now())
+	}
+	img, err := f.open(ctx, arg, f.offline, stdio)
+	if f.name != "" {
+		img.name = f.name
+	}
+	desc := ocispec.Descriptor{Digest: img.digest}
+	if err != nil {
+		return verify.Refused(img.name, desc, err, time.Now())
+	}
+	return verify.Verify(ctx, verify.Request{
+		Name:       img.name,
+		Descriptor: desc,
+		Policy:     set,
+		Trust:      func() (*trust.Root, error) { return trust.Load(f.trustedRoot) },
+		Location:   img.location,
+		Platform:   matcher,
+	})
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package inspect tells what an image carries and what that says of itself,
+// without judging: nothing in a report has been verified. It is for people who
+// want to write a policy, or to know why one refused.
+package inspect
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/containerd/platforms"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/plombproject/plomb/provenance"
+	"github.com/plombproject/plomb/provenance/slsa"
+	"github.com/plombproject/plomb/verify/evidence"
+	"github.com/plombproject/plomb/verify/image"
+	"github.com/plombproject/plomb/verify/internal/document"
+	"github.com/plombproject/plomb/verify/trust"
+)
+
+// Schema identifies the JSON form of a Report.
+const Schema = "https://plombproject.github.io/inspect/v1"
+
+// A Report is what an image carries.
+type Report struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+	// Digest is that of the index, or of the manifest if there is no index.
+	Digest    digest.Digest   `json:"digest"`
+	Indexes   []digest.Digest `json:"indexes"`
+	Platforms []Platform      `json:"platforms"`
+	Requests  int             `json:"requests"`
+}
+
+// A Platform is one manifest and what was found about it.
+type Platform struct {
+	Platform string        `json:"platform"`
+	Manifest digest.Digest `json:"manifest"`
+	// Config is the digest people call the image ID.
+	Config  digest.Digest `json:"config"`
+	Layers  int           `json:"layers"`
+	Bundles []Bundle      `json:"bundles"`
+	// Attestations are the in-toto statements in the attestation manifests,
+	// which are not signed.
+	Attestations []Attestation `json:"attestations"`
+}
+
+// A Bundle is a signature bundle and what it claims.
+type Bundle struct {
+	Where  string        `json:"where"`
+	Digest digest.Digest `json:"digest,omitempty"`
+	// Issuer and Subject are the certificate's.
+	Issuer        string               `json:"issuer,omitempty"`
+	Subject       string               `json:"subject,omitempty"`
+	PredicateType string               `json:"predicateType,omitempty"`
+	Subjects      []provenance.Subject `json:"subjects,omitempty"`
+	Build         *Build               `json:"build,omitempty"`
+	// Error is why it cannot be read.
+	Error string `json:"error,omitempty"`
+}
+
+// Build is the part of the provenance that people look for first.
+type Build struct {
+	Builder    string                    `json:"builder,omitempty"`
+	Source     *slsa.Source              `json:"source,omitempty"`
+	Dockerfile slsa.Dockerfile           `json:"dockerfile"`
+	Materials  []slsa.ResourceDescriptor `json:"materials,omitempty"`
+}
+
+// An Attestation is one unsigned statement beside the image.
+type Attestation struct {
+	PredicateType string        `json:"predicateType"`
+	Digest        digest.Digest `json:"digest"`
+	Size          int64         `json:"size"`
+}
+
+// Inspect reads the image dgst at location.
+func Inspect(ctx context.Context, name string, dgst digest.Digest, location evidence.Location) (*Report, error) {
+	img, err := image.Open(ctx, location, dgst, runnable{})
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Schema: Schema, Name: name, Digest: dgst, Indexes: img.Indexes, Platforms: []Platform{}}
+	for _, m := range img.Manifests {
+		p := Platform{
+			Platform:     platforms.Format(m.Platform),
+			Manifest:     m.Entry.Digest,
+			Config:       m.Manifest.Config.Digest,
+			Layers:       len(m.Manifest.Layers),
+			Bundles:      bundles(ctx, location, m),
+			Attestations: []Attestation{},
+		}
+		p.Attestations, err = attestations(ctx, location, m)
+		if err != nil {
+			return nil, err
+		}
+		r.Platforms = append(r.Platforms, p)
+	}
+	r.Requests = location.Requests()
+	return r, nil
+}
+
+// runnable matches every platform that some machine could be.
+type runnable struct{}
+
+func (runnable) Match(p ocispec.Platform) bool {
+	return p.OS != "unknown" && p.Architecture != "unknown"
+}
+
+// bundles reads every bundle about m, each once.
+func bundles(ctx context.Context, location evidence.Location, m image.Manifest) []Bundle {
+	list := []Bundle{}
+	source := evidence.Embedded{Store: location}
+	for c, err := range source.Candidates(ctx, evidence.Subject{Entry: m.Entry, Siblings: m.Siblings}) {
+		if len(list) == evidence.MaxCandidates {
+			break
+		}
+		b := Bundle{Where: c.Where, Digest: c.Digest}
+		if err == nil {
+			err = b.describe(c.Bundle)
+		}
+		if err != nil {
+			b.Error = err.Error()
+		}
+		list = append(list, b)
+	}
+	return list
+}
+
+// describe fills in what the bundle claims.
+func (b *Bundle) describe(data []byte) error {
+	claim, err := trust.DescribeUnverified(data)
+	if err != nil {
+		return err
+	}
+	b.Issuer, b.Subject = claim.Signer.Issuer, claim.Signer.Subject
+	st, err := provenance.ParseStatement(claim.Payload)
+	if err != nil {
+		return err
+	}
+	b.PredicateType, b.Subjects = st.PredicateType, st.Subject
+	var p slsa.Provenance
+	if st.PredicateType != provenance.PredicateSLSA1 {
+		return nil
+	}
+	if err := json.Unmarshal(st.Predicate, &p); err != nil {
+		return err
+	}
+	b.Build = &Build{
+		Builder:    p.RunDetails.Builder.ID,
+		Source:     p.BuildDefinition.ExternalParameters.Source,
+		Dockerfile: p.BuildDefinition.ExternalParameters.Dockerfile,
+		Materials:  p.BuildDefinition.ResolvedDependencies,
+	}
+	return nil
+}
+
+// attestations lists the unsigned statements about m.
+func attestations(ctx context.Context, location evidence.Location, m image.Manifest) ([]Attestation, error) {
+	list := []Attestation{}
+	for _, sibling := range m.Siblings {
+		if sibling.Annotations[image.AnnotationReferenceType] != image.AttestationManifest ||
+			sibling.Annotations[image.AnnotationReferenceDigest] != m.Entry.Digest.String() {
+			continue
+		}
+		data, err := document.Fetch(ctx, location, document.Manifest, sibling.Digest, document.MaxManifest)
+		if err != nil {
+			return nil, err
+		}
+		doc, err := document.Parse(data)
+		if err != nil || doc.Manifest == nil {
+			// Not readable as an attestation manifest, so nothing to list;
+			// bundles says why.
+			continue
+		}
+		for _, l := range doc.Manifest.Layers {
+			t := l.Annotations["in-toto.io/predicate-type"]
+			if t != provenance.PredicateEmbeddedBundle {
+				list = append(list, Attestation{PredicateType: t, Digest: l.Digest, Size: l.Size})
+			}
+		}
+	}
+	return list, nil
+}
