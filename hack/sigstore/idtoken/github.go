@@ -22,8 +22,10 @@ const (
 func (s *Signer) GitHubHandler(requestToken string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+GitHubPath, func(w http.ResponseWriter, r *http.Request) {
-		given := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if subtle.ConstantTimeCompare([]byte(given), []byte(requestToken)) != 1 {
+		// RFC 9110, 11.1: "It uses a case-insensitive token to identify the
+		// authentication scheme"; cosign writes "bearer".
+		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare([]byte(given), []byte(requestToken)) != 1 {
 			http.Error(w, "wrong request token; use ACTIONS_ID_TOKEN_REQUEST_TOKEN of github.env", http.StatusUnauthorized)
 			return
 		}

@@ -278,7 +278,11 @@ func TestGitHubTokenEndpoint(t *testing.T) {
 	_, err = verifyBundle(t, dir, b, githubIssuer, githubSAN)
 	require.NoError(t, err)
 
-	for _, authorization := range []string{"", "Bearer ", "Bearer " + requestToken + "x"} {
+	lower := get(t, url+"&audience=sigstore", "bearer "+requestToken)
+	require.NoError(t, lower.Body.Close())
+	require.Equal(t, http.StatusOK, lower.StatusCode)
+
+	for _, authorization := range []string{"", "Bearer ", requestToken, "Basic " + requestToken, "Bearer " + requestToken + "x"} {
 		refused := get(t, url+"&audience=sigstore", authorization)
 		require.NoError(t, refused.Body.Close())
 		require.Equal(t, http.StatusUnauthorized, refused.StatusCode)
