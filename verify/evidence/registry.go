@@ -11,9 +11,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	"github.com/containerd/containerd/v2/core/remotes/docker/config"
@@ -154,6 +156,12 @@ func (r *Registry) translate(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", ErrUnreachable, err)
 }
 
+// manifestTypes are the documents that an image can be made of.
+var manifestTypes = strings.Join([]string{
+	ocispec.MediaTypeImageIndex, ocispec.MediaTypeImageManifest,
+	images.MediaTypeDockerSchema2ManifestList, images.MediaTypeDockerSchema2Manifest,
+}, ", ")
+
 // counting counts the requests that were answered.
 type counting struct {
 	next     http.RoundTripper
@@ -161,6 +169,13 @@ type counting struct {
 }
 
 func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
+	if strings.Contains(req.URL.Path, "/manifests/") {
+		// containerd's client accepts the one type that it was told and
+		// anything else; some registries then hide manifests of the others.
+		// What the bytes are is settled by reading them.
+		req = req.Clone(req.Context())
+		req.Header.Set("Accept", manifestTypes)
+	}
 	resp, err := c.next.RoundTrip(req)
 	if err == nil {
 		c.answered.Add(1)
