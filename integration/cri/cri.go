@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package cri is a small client of the Kubernetes Container Runtime Interface
-// (k8s.io/cri-api, v1), enough to pull an image the way kubelet does and to
-// see what containerd answers.
+// (k8s.io/cri-api, v1), enough to pull an image and to start a pod the way
+// kubelet does, and to see what containerd answers.
 //
 // It does not retry and does not interpret: a refusal is returned as the
 // runtime said it. Reason gives its text.
@@ -112,6 +112,28 @@ func (c *Client) RemoveImage(ctx context.Context, ref string) error {
 		return fmt.Errorf("CRI removal of %s: %w", ref, err)
 	}
 	return nil
+}
+
+// RunPod starts an empty pod with a network of its own and returns its id. The
+// runtime needs its sandbox image for it, pulled or imported before.
+func (c *Client) RunPod(ctx context.Context, name string) (string, error) {
+	resp, err := c.pods.RunPodSandbox(ctx, &runtime.RunPodSandboxRequest{Config: &runtime.PodSandboxConfig{
+		Metadata: &runtime.PodSandboxMetadata{Name: name, Namespace: "default", Uid: name},
+		Linux:    &runtime.LinuxPodSandboxConfig{},
+	}})
+	if err != nil {
+		return "", fmt.Errorf("CRI pod %s: %w", name, err)
+	}
+	return resp.GetPodSandboxId(), nil
+}
+
+// PodIP returns the address that the network gave a pod.
+func (c *Client) PodIP(ctx context.Context, id string) (string, error) {
+	resp, err := c.pods.PodSandboxStatus(ctx, &runtime.PodSandboxStatusRequest{PodSandboxId: id})
+	if err != nil {
+		return "", fmt.Errorf("CRI status of pod %s: %w", id, err)
+	}
+	return resp.GetStatus().GetNetwork().GetIp(), nil
 }
 
 // Reason is the text of the runtime's answer as it ends in a pod's events,

@@ -74,6 +74,10 @@ func Down(ctx context.Context, dir string, keep bool, log io.Writer) error {
 // stopAll goes on after an error: what can be cleaned is cleaned.
 func (s *Stand) stopAll(ctx context.Context) error {
 	var all error
+	// First, so that nobody sources the addresses of what is going away.
+	if err := os.Remove(s.EnvFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		all = fmt.Errorf("stopping the stand: %w", err)
+	}
 	for _, name := range stopOrder {
 		if slices.Contains(s.names, name) {
 			all = errors.Join(all, s.StopDaemon(ctx, name))

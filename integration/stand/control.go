@@ -52,6 +52,13 @@ func (s *Stand) forget(name string) error {
 // Healthy returns nil while every daemon of the stand runs and answers.
 func (s *Stand) Healthy(ctx context.Context) error { return s.healthy(ctx) }
 
+func (s *Stand) anyRuns() bool {
+	return slices.ContainsFunc(s.names, func(name string) bool {
+		_, ok := running(s.layout.pidFile(name))
+		return ok
+	})
+}
+
 func (s *Stand) healthy(ctx context.Context) error {
 	for _, name := range s.names {
 		if _, ok := running(s.layout.pidFile(name)); !ok {

@@ -131,6 +131,9 @@ func (s *Stand) run(ctx context.Context, env []string, program string, args ...s
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err() // says more than "signal: killed"
+		}
 		return nil, fmt.Errorf("%s: %w:\n%s", filepath.Base(program), err, lastLines(stderr.Bytes(), 20))
 	}
 	return stdout.Bytes(), nil

@@ -14,8 +14,9 @@
 //
 // The order of a start, a file each: options.go, layout.go (paths, marker),
 // ports.go, the daemons (registry.go, sigstore.go, buildkitd.go,
-// containerd.go with network.go), daemon.go and process.go (spawn, wait until
-// it answers), policy.go, frontend.go, env.go. A stop is clean.go.
+// containerd.go with network.go and runc.go), daemon.go and process.go (spawn,
+// wait until it answers), policy.go, frontend.go, env.go. A stop is clean.go
+// with mounts.go; control.go handles one daemon.
 //
 // The package does not build programs; hack/tools does. It needs root.
 package stand

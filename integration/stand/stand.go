@@ -129,11 +129,16 @@ func fromState(l layout, st state, opts Options) *Stand {
 // whole.
 func reuse(ctx context.Context, l layout, st state, opts Options) (*Stand, error) {
 	s := fromState(l, st, opts)
+	if !s.anyRuns() {
+		s.say("starting the stopped stand in %s again", l.dir)
+		return nil, s.stopAll(ctx)
+	}
 	if err := s.healthy(ctx); err != nil {
 		s.say("found a stand that is not whole (%v); cleaning up", err)
 		return nil, s.stopAll(ctx)
 	}
-	if opts.pushesFrontend() && s.Frontend == "" {
+	// The env file is the last thing that a start writes.
+	if _, err := os.Stat(s.EnvFile()); err != nil {
 		s.say("found a stand whose start did not finish; cleaning up")
 		return nil, s.stopAll(ctx)
 	}

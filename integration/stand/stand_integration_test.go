@@ -203,6 +203,41 @@ func TestStopFindsWhatOutlivesItsDaemon(t *testing.T) {
 	}
 }
 
+func TestStopRemovesPodsAndTheirNetwork(t *testing.T) {
+	s := standtest.Start(t, stand.Options{Bin: binWithStubs(t), SkipFrontend: true})
+	tar := filepath.Join(t.TempDir(), "pause.tar")
+	out, err := buildBusybox(t, s, "type=oci,name="+s.Registry+"/base/pause:stand,dest="+tar, `ENTRYPOINT ["sleep", "86403"]`)
+	require.NoError(t, err, out)
+	must(t, s, "ctr", "--namespace", "k8s.io", "images", "import", "--local", tar)
+
+	c, err := cri.Dial(s.ContainerdAddress)
+	require.NoError(t, err)
+	defer c.Close()
+	pod, err := c.RunPod(t.Context(), "p1")
+	require.NoError(t, err)
+	ip, err := c.PodIP(t.Context(), pod)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(ip, "10."), ip)
+	require.True(t, runs("86403"))
+	require.Contains(t, routes(t), ip)
+
+	require.NoError(t, s.Remove(t.Context()))
+	require.False(t, runs("86403"))
+	require.Eventually(t, func() bool { return !strings.Contains(routes(t), ip) },
+		10*time.Second, 10*time.Millisecond, "the kernel takes a dead network apart in the background")
+	left, err := filepath.Glob("/var/lib/cni/results/*" + pod + "*")
+	require.NoError(t, err)
+	require.Empty(t, left)
+	requireNothingLeft(t, s.Dir)
+}
+
+func routes(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("ip", "route").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return string(out)
+}
+
 // runs reports whether some process has exactly these arguments: sleep N.
 func runs(n string) bool {
 	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
