@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package strictjson decodes JSON that somebody else wrote: one value, no
-// repeated keys, no unknown fields, valid UTF-8, bounded depth. Two parsers
-// that disagree about one document are how signatures get bypassed, so
-// whatever could be read in two ways is refused.
+// repeated keys, no unknown or differently spelled fields, valid UTF-8 and
+// surrogate pairs, bounded depth. Two parsers that disagree about one document
+// are how signatures get bypassed, so whatever could be read in two ways is
+// refused.
 //
 // It does not bound the size of its input; the reader of the bytes does.
 package strictjson
@@ -33,7 +34,7 @@ func Unmarshal(data []byte, v any) error {
 	if err := dec.Decode(v); err != nil {
 		return fmt.Errorf("%w: %w", ErrStrict, err)
 	}
-	return nil
+	return checkNames(data, v)
 }
 
 // UnmarshalOpen is Unmarshal for documents that a specification lets others
@@ -46,7 +47,7 @@ func UnmarshalOpen(data []byte, v any) error {
 	if err := json.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("%w: %w", ErrStrict, err)
 	}
-	return nil
+	return checkNames(data, v)
 }
 
 // Check reports whether data is exactly one JSON value without repeated keys.
@@ -64,7 +65,7 @@ func Check(data []byte) error {
 	if _, err := dec.Token(); err != io.EOF {
 		return fmt.Errorf("%w: trailing data at byte %d", ErrStrict, dec.InputOffset())
 	}
-	return nil
+	return checkEscapes(data)
 }
 
 func checkValue(dec *json.Decoder, depth int) error {
