@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -50,7 +51,11 @@ func signingServices(ctx context.Context, bc *dockerui.Client, c client.Client) 
 // not is missing from the result.
 func settingsFiles(ctx context.Context, bc *dockerui.Client, c client.Client, names ...string) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	nc, err := bc.NamedContext(settingsContext, dockerui.ContextOpt{NoDockerignore: true})
+	nc, err := bc.NamedContext(settingsContext, dockerui.ContextOpt{
+		NoDockerignore: true,
+		// The folder may hold keys as well: ask the client for nothing else.
+		AsyncLocalOpts: func() []llb.LocalOption { return []llb.LocalOption{llb.IncludePatterns(names)} },
+	})
 	if err != nil || nc == nil {
 		return files, err
 	}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build integration
+
+package integration
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/provenance"
+)
+
+// everything has each kind of file and of change that a layer can hold.
+const everything = `
+FROM ${BUSYBOX} AS made
+RUN mkdir -p /made/deep/er && echo one > /made/one && ln /made/one /made/two && ln -s one /made/three && chmod 4755 /made/one
+RUN mkfifo /made/fifo && mknod /made/null c 1 3
+
+FROM ${BUSYBOX}
+WORKDIR /work
+COPY --link greeting /linked/greeting
+COPY --from=made /made /copied
+ADD --link --chown=12:34 --chmod=640 greeting /added/
+COPY <<EOT /here/doc.txt
+here
+EOT
+RUN --mount=type=cache,target=/cache --mount=type=secret,id=other,required=false \
+    echo "built $(date +%N)" > /cache/stamp && echo new > /etc/new && touch /etc/passwd
+RUN rm -rf /home && echo file > /home && rm /bin/vi && mkdir -p /opt/a/b && chmod 700 /tmp
+RUN ln /etc/passwd /etc/passwd.link && rm -rf /opt && mkdir -p /opt/c && echo a > "/opt/c/$(printf 'new\nline')" && chown 1000:1000 /opt/c
+RUN true
+VOLUME /data
+USER 12
+ENV GREETING=<hello>
+CMD ["sh"]
+`
+
+var greeting = map[string]string{"greeting": "hello\n"}
+
+// The same Dockerfile gives the same platform manifest with and without cache,
+// on another daemon, and with another snapshotter.
+func TestSameManifestOnTwoDaemons(t *testing.T) {
+	first := pushed(t, build{dockerfile: everything, files: greeting, args: []string{"--no-cache"}}.must(t).ref)
+	again := pushed(t, build{dockerfile: everything, files: greeting, args: []string{"--no-cache"}}.must(t).ref)
+	cached := pushed(t, build{dockerfile: everything, files: greeting}.must(t).ref)
+	other := pushed(t, build{dockerfile: everything, files: greeting, on: native}.must(t).ref)
+
+	require.Equal(t, first.manifest, again.manifest, "a second build without cache")
+	require.Equal(t, first.manifest, cached.manifest, "a build from cache")
+	require.Equal(t, first.manifest, other.manifest, "the native snapshotter")
+	require.Len(t, first.layers, 1+9, "each step is a layer above the base's one")
+}
+
+// What the frontend signed before the export is what the exporter then wrote.
+func TestForetoldConfigIsTheExportedOne(t *testing.T) {
+	tok := token(t)
+	signed := pushed(t, build{dockerfile: everything, files: greeting, token: tok}.must(t).ref)
+	require.NotNil(t, signed.statement)
+	require.Len(t, signed.statement.Subject, 1)
+	require.Equal(t, provenance.SubjectImageID, signed.statement.Subject[0].Name)
+	foretold := signed.statement.Subject[0].Digest["sha256"]
+	require.Equal(t, foretold, signed.config.Encoded())
+
+	tests := map[string]struct {
+		output   string
+		unsigned bool // BuildKit refuses every attestation there
+		args     []string
+	}{
+		"zstd":              {output: "type=image,push=true,compression=zstd,force-compression=true"},
+		"uncompressed":      {output: "type=image,push=true,compression=uncompressed,force-compression=true"},
+		"rewrite-timestamp": {output: "type=image,push=true,rewrite-timestamp=true"},
+		"docker-types":      {output: "type=image,push=true,oci-mediatypes=false", unsigned: true},
+		"oci":               {output: "type=oci"},
+		"docker":            {output: "type=docker", unsigned: true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := build{dockerfile: everything, files: greeting, output: tc.output, token: tok}
+			if tc.unsigned {
+				b.token, b.args = "", []string{"--provenance=false", "--build-arg", "PLOMB_SIGN=off"}
+			}
+			got := buildTo(t, b)
+			require.Equal(t, foretold, got.config.Encoded())
+			require.Equal(t, tc.unsigned, got.statement == nil)
+		})
+	}
+}
+
+// SOURCE_DATE_EPOCH goes into the config and into no layer.
+func TestSourceDateEpochChangesNoLayer(t *testing.T) {
+	at := func(seconds string) image {
+		return buildTo(t, build{dockerfile: everything, files: greeting, token: token(t),
+			output: "type=image,push=true,rewrite-timestamp=true",
+			args:   []string{"--build-arg", "SOURCE_DATE_EPOCH=" + seconds}})
+	}
+	monday, tuesday := at("1790000000"), at("1790086400")
+	require.Equal(t, digests(monday), digests(tuesday))
+	require.NotEqual(t, monday.config, tuesday.config)
+	require.Equal(t, monday.statement.Subject[0].Digest["sha256"], monday.config.Encoded())
+	require.Equal(t, tuesday.statement.Subject[0].Digest["sha256"], tuesday.config.Encoded())
+}
+
+func digests(img image) []digest.Digest {
+	var out []digest.Digest
+	for _, l := range img.layers {
+		out = append(out, l.Digest)
+	}
+	return out
+}
+
+// buildTo builds and takes the image apart where the exporter put it.
+func buildTo(t *testing.T, b build) image {
+	t.Helper()
+	switch b.output {
+	case "type=oci", "type=docker":
+		dest := filepath.Join(t.TempDir(), "image.tar")
+		b.output += ",dest=" + dest
+		b.must(t)
+		return exported(t, dest)
+	}
+	return pushed(t, b.must(t).ref)
+}
+
+func TestSquashMakesOneLayer(t *testing.T) {
+	img := pushed(t, build{dockerfile: everything, files: greeting, token: token(t),
+		args: []string{"--build-arg", "PLOMB_LAYERS=squash"}}.must(t).ref)
+	require.Len(t, img.layers, 1+1)
+	require.Equal(t, img.statement.Subject[0].Digest["sha256"], img.config.Encoded())
+}
+
+func TestFromScratch(t *testing.T) {
+	img := pushed(t, build{dockerfile: "FROM scratch\nCOPY greeting /\n", files: greeting, token: token(t)}.must(t).ref)
+	require.Len(t, img.layers, 1)
+	require.Equal(t, img.statement.Subject[0].Digest["sha256"], img.config.Encoded())
+}
+
+// A build for two platforms is signed once, for both.
+func TestTwoPlatforms(t *testing.T) {
+	img := pushed(t, build{dockerfile: "FROM scratch\nARG TARGETARCH\nCOPY greeting /${TARGETARCH}\n", files: greeting, token: token(t),
+		args: []string{"--platform", "linux/amd64,linux/arm64"}}.must(t).ref)
+	require.Len(t, img.statement.Subject, 2)
+	require.Equal(t, "linux/amd64", img.statement.Subject[0].Annotations[provenance.AnnotationPlatform])
+	require.Equal(t, "linux/arm64", img.statement.Subject[1].Annotations[provenance.AnnotationPlatform])
+	require.Equal(t, img.index.Manifests[0].Annotations[provenance.BundleAnnotation], img.index.Manifests[1].Annotations[provenance.BundleAnnotation])
+	require.Equal(t, img.statement.Subject[0].Digest["sha256"], img.config.Encoded())
+}
