@@ -64,14 +64,17 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdin 
 func Serve(ctx context.Context, timeout time.Duration, decide Verify, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	c, err := readFlags(args)
+	if err != nil {
+		return answer(c.refused(err), stdout, stderr)
+	}
 	done := make(chan *decision.Decision, 1)
-	go func() { done <- guarded(ctx, decide, args, stdin) }()
+	go func() { done <- c.guarded(ctx, decide, stdin) }()
 	select {
 	case d := <-done:
 		return answer(d, stdout, stderr)
 	case <-after(ctx, grace):
-		err := fmt.Errorf("%w after %s", context.DeadlineExceeded, timeout)
-		return answer(verify.Refused("", ocispec.Descriptor{}, err, time.Now()), stdout, stderr)
+		return answer(c.refused(fmt.Errorf("%w after %s", context.DeadlineExceeded, timeout)), stdout, stderr)
 	}
 }
 
@@ -82,53 +85,73 @@ func after(ctx context.Context, d time.Duration) <-chan struct{} {
 	return fired
 }
 
-// guarded turns a panic into a refusal: a crash would refuse as well, but
-// without a reason that anybody reads.
-func guarded(ctx context.Context, decide Verify, args []string, stdin io.Reader) (d *decision.Decision) {
-	var name string
-	var desc ocispec.Descriptor
-	defer func() {
-		if p := recover(); p != nil {
-			d = verify.Refused(name, desc, fmt.Errorf("%w: %v; please report it", verify.ErrPanic, p), time.Now())
-		}
-	}()
-	name, desc, err := readCall(args, stdin)
-	if err != nil {
-		return verify.Refused(name, desc, err, time.Now())
-	}
-	return decide(ctx, name, desc)
+// call is what containerd asks.
+type call struct {
+	name   string
+	digest digest.Digest
 }
 
-// readCall reads the command line and the descriptor.
-func readCall(args []string, stdin io.Reader) (name string, desc ocispec.Descriptor, err error) {
+func (c call) refused(err error) *decision.Decision {
+	return verify.Refused(c.name, ocispec.Descriptor{Digest: c.digest}, err, time.Now())
+}
+
+// guarded turns a panic into a refusal: a crash would refuse as well, but
+// without a reason that anybody reads.
+func (c call) guarded(ctx context.Context, decide Verify, stdin io.Reader) (d *decision.Decision) {
+	defer func() {
+		if p := recover(); p != nil {
+			d = c.refused(fmt.Errorf("%w: %v; please report it", verify.ErrPanic, p))
+		}
+	}()
+	desc, err := c.readDescriptor(stdin)
+	if err != nil {
+		return c.refused(err)
+	}
+	if d = decide(ctx, c.name, desc); d == nil {
+		return c.refused(fmt.Errorf("%w: it gave no decision", verify.ErrPanic))
+	}
+	return d
+}
+
+// readFlags reads the command line. The call is as complete as it can be even
+// with an error, so that the refusal can name the image.
+func readFlags(args []string) (call, error) {
 	flags := flag.NewFlagSet("plomb-verifier", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
+	var c call
 	var dgst, mediaType string
-	flags.StringVar(&name, "name", "", "image reference")
+	flags.StringVar(&c.name, "name", "", "image reference")
 	flags.StringVar(&dgst, "digest", "", "digest that the reference was resolved to")
 	flags.StringVar(&mediaType, "stdin-media-type", "", "type of the descriptor on standard input")
-	if err := flags.Parse(args); err != nil {
-		return name, desc, fmt.Errorf("%w: %w", ErrCall, err)
-	}
+	err := flags.Parse(args)
+	c.digest = digest.Digest(dgst)
 	switch {
+	case err != nil:
+		return c, fmt.Errorf("%w: %w", ErrCall, err)
 	case flags.NArg() > 0:
-		return name, desc, fmt.Errorf("%w: unexpected argument %q", ErrCall, flags.Arg(0))
-	case name == "" || dgst == "":
-		return name, desc, fmt.Errorf("%w: -name and -digest are required", ErrCall)
+		return c, fmt.Errorf("%w: unexpected argument %q", ErrCall, flags.Arg(0))
+	case c.name == "" || dgst == "":
+		return c, fmt.Errorf("%w: -name and -digest are required", ErrCall)
 	case mediaType != ocispec.MediaTypeDescriptor:
-		return name, desc, fmt.Errorf("%w: -stdin-media-type is %q, want %s", ErrCall, mediaType, ocispec.MediaTypeDescriptor)
+		return c, fmt.Errorf("%w: -stdin-media-type is %q, want %s", ErrCall, mediaType, ocispec.MediaTypeDescriptor)
 	}
+	return c, nil
+}
+
+// readDescriptor reads the descriptor, which must be the one on the command
+// line.
+func (c call) readDescriptor(stdin io.Reader) (desc ocispec.Descriptor, err error) {
 	data, err := limit.ReadAll(stdin, MaxDescriptor)
 	if err != nil {
-		return name, desc, fmt.Errorf("%w: descriptor on standard input: %w", ErrCall, err)
+		return desc, fmt.Errorf("%w: descriptor on standard input: %w", ErrCall, err)
 	}
 	if err := strictjson.UnmarshalOpen(data, &desc); err != nil {
-		return name, desc, fmt.Errorf("%w: descriptor on standard input: %w", ErrCall, err)
+		return desc, fmt.Errorf("%w: descriptor on standard input: %w", ErrCall, err)
 	}
-	if desc.Digest != digest.Digest(dgst) {
-		return name, desc, fmt.Errorf("%w: -digest is %s and the descriptor's is %s", ErrCall, dgst, desc.Digest)
+	if desc.Digest != c.digest {
+		return desc, fmt.Errorf("%w: -digest is %s and the descriptor's is %s", ErrCall, c.digest, desc.Digest)
 	}
-	return name, desc, nil
+	return desc, nil
 }
 
 // answer writes the reason, and the whole decision for containerd's debug log.

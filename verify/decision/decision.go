@@ -150,7 +150,14 @@ type Basis struct {
 // Line says the decision on one line: verdict, image, reason.
 func (d *Decision) Line() string {
 	words := map[Verdict]string{Allow: "allowed", Deny: "denied", Undecided: "undecided"}
-	return OneLine(words[d.Verdict] + ": " + d.Image.String() + ": " + d.Reason)
+	word, ok := words[d.Verdict]
+	if !ok {
+		word = words[Undecided]
+	}
+	if image := d.Image.String(); image != "" {
+		word += ": " + image
+	}
+	return OneLine(word + ": " + d.Reason)
 }
 
 // OneLine joins the lines of s and drops what a terminal would act on: parts of
