@@ -23,9 +23,6 @@ type rule struct {
 // conclude judges every rule and puts the decision together. obstacle is why
 // no evidence could be had at all, if so.
 func (r *run) conclude(rules []*rule, obstacle error) *decision.Decision {
-	if obstacle != nil {
-		r.check("image", r.d.Image.Digest.String(), obstacle)
-	}
 	for _, rule := range rules {
 		r.judge(rule, obstacle)
 		r.d.Rules = append(r.d.Rules, rule.data())

@@ -59,7 +59,9 @@ func Verify(ctx context.Context, req Request) *decision.Decision {
 	}
 	img, err := image.Open(ctx, r.req.Location, r.req.Descriptor.Digest, r.req.Platform)
 	if err != nil {
-		return r.conclude(rules, r.inTime(ctx, err))
+		err = r.inTime(ctx, err)
+		r.check("image", r.d.Image.Digest.String(), err)
+		return r.conclude(rules, err)
 	}
 	r.recordImage(img)
 	for _, m := range img.Manifests {

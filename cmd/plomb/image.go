@@ -89,3 +89,11 @@ func envOr(stdio Stdio, name, fallback string) string {
 	}
 	return fallback
 }
+
+// oneImage demands the one argument of verify and inspect.
+func oneImage(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("give one IMAGE, not %d: a reference, or oci-layout:DIR[:TAG]", len(args))
+	}
+	return nil
+}

@@ -27,7 +27,7 @@ IMAGE is a reference with or without digest, or oci-layout:DIR[:TAG].
 Exit status: 0 shown, 2 it could not be read, 64 wrong usage.`,
 		Example: `  plomb inspect registry.example/shop/app:v1
   plomb inspect --output json oci-layout:./image`,
-		Args: cobra.ExactArgs(1),
+		Args: oneImage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runInspect(cmd.Context(), f, args[0], stdio)
 		},

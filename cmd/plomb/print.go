@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/term"
 
 	"github.com/plombproject/plomb/verify/decision"
@@ -22,12 +23,14 @@ import (
 type page struct {
 	out    io.Writer
 	colour bool
-	err    error
+	// shown are the bundles whose content has been written.
+	shown map[digest.Digest]bool
+	err   error
 }
 
 func newPage(stdio Stdio) *page {
 	f, ok := stdio.Out.(*os.File)
-	return &page{out: stdio.Out, colour: ok && term.IsTerminal(int(f.Fd())) && stdio.Getenv("NO_COLOR") == ""}
+	return &page{out: stdio.Out, shown: map[digest.Digest]bool{}, colour: ok && term.IsTerminal(int(f.Fd())) && stdio.Getenv("NO_COLOR") == ""}
 }
 
 func (p *page) line(indent int, label, format string, args ...any) {
@@ -60,6 +63,9 @@ func printDecision(stdio Stdio, form string, d *decision.Decision) error {
 	p := newPage(stdio)
 	p.head(d.Verdict, d.Image.String())
 	p.line(1, "reason", "%s", d.Reason)
+	if d.Code != "" {
+		p.line(1, "code", "%s", d.Code)
+	}
 	for _, r := range d.Rules {
 		p.line(1, "policy", "%s (%s) %s: %s", r.Name, r.Origin, r.Mode, r.Verdict)
 	}
@@ -72,7 +78,8 @@ func printDecision(stdio Stdio, form string, d *decision.Decision) error {
 		}
 	}
 	for _, c := range d.Checks {
-		if c.Outcome != decision.Pass {
+		// What the reason has said already is not said again.
+		if c.Outcome != decision.Pass && !strings.Contains(d.Reason, c.Detail) {
 			p.line(1, string(c.Outcome), "%s: %s: %s [%s]", c.Step, c.Object, c.Detail, c.Code)
 		}
 	}
@@ -120,7 +127,15 @@ func (p *page) platform(pl inspect.Platform) {
 }
 
 func (p *page) bundle(b inspect.Bundle) {
-	p.line(1, "bundle", "%s, in the %s (not verified)", b.Digest, b.Where)
+	p.line(1, "bundle", "%s (not verified)", b.Digest)
+	for _, where := range b.Where {
+		p.line(2, "in the", "%s", where)
+	}
+	if b.Digest != "" && p.shown[b.Digest] {
+		p.line(2, "same as", "above")
+		return
+	}
+	p.shown[b.Digest] = true
 	if b.Error != "" {
 		p.line(2, "unreadable", "%s", b.Error)
 	}
@@ -144,7 +159,7 @@ func (p *page) build(b *inspect.Build) {
 		p.line(2, "builder", "%s", b.Builder)
 	}
 	if s := b.Source; s != nil {
-		p.line(2, "source", "%s", strings.TrimSpace(s.Repository+" "+s.Ref+" "+s.Revision))
+		p.line(2, "source", "%s", strings.Join(strings.Fields(s.Repository+" "+s.Ref+" "+s.Revision), " "))
 	}
 	if b.Dockerfile.SHA256 != "" {
 		p.line(2, "dockerfile", "%s sha256:%s", b.Dockerfile.Name, b.Dockerfile.SHA256)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -53,7 +54,7 @@ Exit status: 0 allowed, 1 denied, 2 undecided, 64 wrong usage.`,
   plomb verify --certificate-oidc-issuer https://token.actions.githubusercontent.com \
     --certificate-identity https://github.com/shop/app/.github/workflows/release.yml@refs/heads/main \
     oci-layout:./image`,
-		Args: cobra.ExactArgs(1),
+		Args: oneImage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, args[0], stdio)
 		},
@@ -113,8 +114,8 @@ func (f *verifyFlags) checkUsage(arg string) (platforms.Matcher, error) {
 		return nil, nil
 	}
 	p, err := platforms.Parse(f.platform)
-	if err != nil {
-		return nil, fmt.Errorf("--platform: %w; write it as linux/arm64", err)
+	if err != nil || !strings.Contains(f.platform, "/") {
+		return nil, fmt.Errorf("--platform is %q: write it as OS/ARCH, such as linux/arm64", f.platform)
 	}
 	return platforms.Only(p), nil
 }
@@ -171,7 +172,11 @@ func (f *verifyFlags) decide(ctx context.Context, arg string, matcher platforms.
 	}
 	desc := ocispec.Descriptor{Digest: img.digest}
 	if err != nil {
-		return verify.Refused(img.name, desc, err, time.Now())
+		d := verify.Refused(img.name, desc, err, time.Now())
+		if img.location != nil {
+			d.Requests = img.location.Requests()
+		}
+		return d
 	}
 	return verify.Verify(ctx, verify.Request{
 		Name:       img.name,

@@ -8,6 +8,7 @@ package inspect
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
@@ -50,7 +51,8 @@ type Platform struct {
 
 // A Bundle is a signature bundle and what it claims.
 type Bundle struct {
-	Where  string        `json:"where"`
+	// Where lists the places it was found in; each place may hold a copy.
+	Where  []string      `json:"where"`
 	Digest digest.Digest `json:"digest,omitempty"`
 	// Issuer and Subject are the certificate's.
 	Issuer        string               `json:"issuer,omitempty"`
@@ -118,7 +120,11 @@ func bundles(ctx context.Context, location evidence.Location, m image.Manifest) 
 		if len(list) == evidence.MaxCandidates {
 			break
 		}
-		b := Bundle{Where: c.Where, Digest: c.Digest}
+		if i := slices.IndexFunc(list, func(b Bundle) bool { return c.Digest != "" && b.Digest == c.Digest }); i >= 0 {
+			list[i].Where = append(list[i].Where, c.Where)
+			continue
+		}
+		b := Bundle{Where: []string{c.Where}, Digest: c.Digest}
 		if err == nil {
 			err = b.describe(c.Bundle)
 		}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/plombproject/plomb/provenance"
+	"github.com/plombproject/plomb/verify/verifytest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"plomb": main})
+}
+
+// TestScripts runs the stories in testdata/script. Each finds a registry at
+// $REGISTRY with the images app:signed, app:unsigned, app:stranger and
+// app:tampered, the folder ./layout with the first of them, ./root.json, and
+// ./policy for the default signer.
+func TestScripts(t *testing.T) {
+	store, sigstore := verifytest.NewStore(), verifytest.NewSigstore(t)
+	registry := store.Serve(t)
+	bundle := func(opts verifytest.BundleOptions) func([]provenance.Subject) []byte {
+		return func(subjects []provenance.Subject) []byte {
+			return sigstore.Bundle(t, verifytest.Statement(t, subjects), opts)
+		}
+	}
+	both := []string{"linux/amd64", "linux/arm64"}
+	signed := store.Image(t, verifytest.ImageOptions{Platforms: both, Bundle: bundle(verifytest.BundleOptions{})})
+	tampered := store.Image(t, verifytest.ImageOptions{Content: "tampered", Bundle: bundle(verifytest.BundleOptions{})})
+	store.Lie(tampered.Manifests[0], []byte(`{}`))
+	store.Tag("signed", signed.Index)
+	store.Tag("unsigned", store.Image(t, verifytest.ImageOptions{Content: "unsigned"}).Index)
+	store.Tag("stranger", store.Image(t, verifytest.ImageOptions{Content: "stranger", Bundle: bundle(verifytest.BundleOptions{Subject: "https://mallory.example/x"})}).Index)
+	store.Tag("tampered", tampered.Index)
+	root := sigstore.TrustedRoot(t, verifytest.RootOptions{})
+
+	testscript.Run(t, testscript.Params{
+		Dir:  filepath.Join("testdata", "script"),
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Setup: func(env *testscript.Env) error {
+			store.Layout(t, filepath.Join(env.WorkDir, "layout"), "v1", signed.Index)
+			env.Setenv("REGISTRY", registry)
+			env.Setenv("DIGEST", signed.Index.String())
+			env.Setenv("CONFIG", signed.Configs[0].String())
+			env.Setenv("ISSUER", verifytest.Issuer)
+			env.Setenv("SUBJECT", verifytest.Subject)
+			env.Setenv("PLOMB_HOSTS", filepath.Join(env.WorkDir, "hosts"))
+			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, "docker"))
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "root.json"), root, 0o600); err != nil {
+				return err
+			}
+			if err := os.Mkdir(filepath.Join(env.WorkDir, "policy"), 0o700); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(env.WorkDir, "policy", "demo.yaml"), fmt.Appendf(nil, `apiVersion: policy.sigstore.dev/v1beta1
+kind: ClusterImagePolicy
+metadata:
+  name: demo
+spec:
+  images:
+  - glob: "%s/**"
+  authorities:
+  - keyless:
+      identities:
+      - issuer: %s
+        subject: %s
+`, registry, verifytest.Issuer, verifytest.Subject), 0o600)
+		},
+	})
+}
+
+// status runs plomb and demands an exit status: `status 64 verify --frob`.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N ARGUMENT...")
+	}
+	err := ts.Exec("plomb", args[1:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("plomb: %v", err)
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
