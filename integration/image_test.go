@@ -6,12 +6,10 @@ package integration
 
 import (
 	"archive/tar"
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -20,23 +18,26 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/tamper"
 	"github.com/plombproject/plomb/provenance"
 )
 
-// A store has blobs and manifests by digest or, for a registry, by tag.
+// A store has manifests by digest or, for a registry, by tag.
 type store interface {
 	get(t testing.TB, name string) []byte
 }
 
 // An image is a pushed or exported image, taken apart.
 type image struct {
-	digest    digest.Digest // of the index, or of the manifest where there is none
-	index     *ocispecs.Index
-	manifest  digest.Digest // of linux/amd64, or of the only one
-	config    digest.Digest
-	layers    []ocispecs.Descriptor
-	statement *provenance.Statement // of the bundle in the annotation, or nil
-	bundle    []byte
+	digest   digest.Digest // of the index, or of the manifest where there is none
+	index    *ocispecs.Index
+	manifest digest.Digest // of linux/amd64, or of the only one
+	config   digest.Digest
+	// configDescriptor is the manifest's, for config.
+	configDescriptor ocispecs.Descriptor
+	layers           []ocispecs.Descriptor
+	statement        *provenance.Statement // of the bundle in the annotation, or nil
+	bundle           []byte
 }
 
 // open takes the image called name apart.
@@ -60,7 +61,7 @@ func open(t testing.TB, s store, name string) image {
 	}
 	var m ocispecs.Manifest
 	require.NoError(t, json.Unmarshal(data, &m))
-	img.config, img.layers = m.Config.Digest, m.Layers
+	img.config, img.configDescriptor, img.layers = m.Config.Digest, m.Config, m.Layers
 	return img
 }
 
@@ -78,16 +79,14 @@ func statement(t testing.TB, bundle []byte) *provenance.Statement {
 }
 
 // A registry is one repository of the stand's registry.
-type registry struct{ host, repo string }
+type registry struct{ tamper.Repository }
 
 // repository takes a reference apart: host/repo:tag.
 func repository(t testing.TB, ref string) (registry, string) {
 	t.Helper()
-	host, rest, ok := strings.Cut(ref, "/")
-	require.True(t, ok, ref)
-	repo, tag, ok := strings.Cut(rest, ":")
-	require.True(t, ok, ref)
-	return registry{host, repo}, tag
+	r, tag, err := tamper.Parse(ref)
+	require.NoError(t, err)
+	return registry{r}, tag
 }
 
 func pushed(t testing.TB, ref string) image {
@@ -96,73 +95,11 @@ func pushed(t testing.TB, ref string) image {
 	return open(t, r, tag)
 }
 
-func (r registry) url(kind, name string) string {
-	return "http://" + r.host + "/v2/" + r.repo + "/" + kind + "/" + name
-}
-
 func (r registry) get(t testing.TB, name string) []byte {
 	t.Helper()
-	data, status := r.fetch(t, "manifests", name)
-	if status == http.StatusNotFound {
-		data, status = r.fetch(t, "blobs", name)
-	}
-	require.Equal(t, http.StatusOK, status, "%s/%s", r.repo, name)
+	data, err := r.Manifest(t.Context(), name)
+	require.NoError(t, err)
 	return data
-}
-
-func (r registry) fetch(t testing.TB, kind, name string) ([]byte, int) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url(kind, name), nil)
-	require.NoError(t, err)
-	for _, mt := range []string{ocispecs.MediaTypeImageIndex, ocispecs.MediaTypeImageManifest,
-		"application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json"} {
-		req.Header.Add("Accept", mt)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return data, resp.StatusCode
-}
-
-// putManifest pushes data as it is, under tag, and returns its digest.
-func (r registry) putManifest(t testing.TB, tag string, data []byte) digest.Digest {
-	t.Helper()
-	var m struct {
-		MediaType string `json:"mediaType"`
-	}
-	require.NoError(t, json.Unmarshal(data, &m))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, r.url("manifests", tag), bytes.NewReader(data))
-	require.NoError(t, err)
-	req.Header.Set("Content-Type", m.MediaType)
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	body, _ := io.ReadAll(resp.Body)
-	require.Equal(t, http.StatusCreated, resp.StatusCode, string(body))
-	return digest.FromBytes(data)
-}
-
-// putBlob pushes data and returns its digest.
-func (r registry) putBlob(t testing.TB, data []byte) digest.Digest {
-	t.Helper()
-	resp, err := http.Post(r.url("blobs", "uploads/"), "", nil)
-	require.NoError(t, err)
-	resp.Body.Close()
-	location, err := resp.Location()
-	require.NoError(t, err)
-	q := location.Query()
-	dgst := digest.FromBytes(data)
-	q.Set("digest", dgst.String())
-	location.RawQuery = q.Encode()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, location.String(), bytes.NewReader(data))
-	require.NoError(t, err)
-	resp, err = http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	resp.Body.Close()
-	require.Equal(t, http.StatusCreated, resp.StatusCode)
-	return dgst
 }
 
 // A layout is an OCI layout in a tar file.

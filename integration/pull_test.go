@@ -6,11 +6,9 @@ package integration
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -74,18 +72,18 @@ var pullCases = []pullCase{
 		return b.must(t).ref
 	}},
 	{name: "tampered manifest", reason: "image-id", make: func(t *testing.T) string {
-		return editManifest(t, signedImage(t, "app"), func(r registry, m *ocispecs.Manifest) {
-			// The attacker's own config, with the attacker's own layer in it.
-			evil := open(t, r, pushSmall(t, r, "evil"))
-			m.Config.Digest, m.Layers = evil.config, evil.layers
-			m.Config.Size = int64(len(r.get(t, evil.config.String())))
-		})
+		r, tag := repository(t, signedImage(t, "app"))
+		evil := open(t, r, pushSmall(t, r, "evil"))
+		require.NoError(t, r.Image(t.Context(), tag, "tampered", func(m *ocispecs.Manifest) error {
+			m.Config, m.Layers = evil.configDescriptor, evil.layers
+			return nil
+		}))
+		return r.Ref("tampered")
 	}},
 	{name: "config swapped", reason: "image-id", make: func(t *testing.T) string {
-		return editManifest(t, signedImage(t, "app"), func(r registry, m *ocispecs.Manifest) {
-			config := strings.Replace(string(r.get(t, m.Config.Digest.String())), `"Env":[`, `"Env":["LD_PRELOAD=/evil.so",`, 1)
-			m.Config.Digest, m.Config.Size = r.putBlob(t, []byte(config)), int64(len(config))
-		})
+		r, tag := repository(t, signedImage(t, "app"))
+		require.NoError(t, r.Preload(t.Context(), tag, "swapped"))
+		return r.Ref("swapped")
 	}},
 	{name: "bundle of another image", reason: "image-id", make: func(t *testing.T) string {
 		victim, donor := signedImage(t, "victim"), pushed(t, signedImage(t, "donor"))
@@ -153,7 +151,7 @@ func signedImage(t testing.TB, name string) string {
 func pushSmall(t testing.TB, r registry, tag string) string {
 	t.Helper()
 	b := small(t, tag)
-	b.repo, b.tag = r.repo, tag
+	b.repo, b.tag = r.Name, tag
 	b.args = []string{"--build-arg", "PLOMB_SIGN=off", "--provenance=false"}
 	b.must(t)
 	return tag
@@ -163,13 +161,11 @@ func pushSmall(t testing.TB, r registry, tag string) string {
 func edit(t testing.TB, ref string, change func(*ocispecs.Index)) string {
 	t.Helper()
 	r, tag := repository(t, ref)
-	img := open(t, r, tag)
-	require.NotNil(t, img.index)
-	change(img.index)
-	data, err := json.Marshal(img.index)
-	require.NoError(t, err)
-	r.putManifest(t, "edited", data)
-	return r.host + "/" + r.repo + ":edited"
+	require.NoError(t, r.Index(t.Context(), tag, "edited", func(idx *ocispecs.Index) error {
+		change(idx)
+		return nil
+	}))
+	return r.Ref("edited")
 }
 
 // stripped is ref without attestation manifests.
@@ -178,33 +174,10 @@ func stripped(t testing.TB, ref string) string {
 	return edit(t, ref, func(idx *ocispecs.Index) { idx.Manifests = idx.Manifests[:1] })
 }
 
-// editManifest changes the platform manifest of ref and makes the index, and
-// the attestation manifest's reference, follow.
-func editManifest(t testing.TB, ref string, change func(registry, *ocispecs.Manifest)) string {
-	t.Helper()
-	r, tag := repository(t, ref)
-	img := open(t, r, tag)
-	var m ocispecs.Manifest
-	require.NoError(t, json.Unmarshal(r.get(t, img.manifest.String()), &m))
-	change(r, &m)
-	data, err := json.Marshal(m)
-	require.NoError(t, err)
-	changed := r.putManifest(t, "edited-manifest", data)
-	require.NotEqual(t, img.manifest, changed, "nothing was changed")
-	return edit(t, ref, func(idx *ocispecs.Index) {
-		idx.Manifests[0].Digest, idx.Manifests[0].Size = changed, int64(len(data))
-		for i, d := range idx.Manifests {
-			if d.Annotations["vnd.docker.reference.digest"] != "" {
-				idx.Manifests[i].Annotations["vnd.docker.reference.digest"] = changed.String()
-			}
-		}
-	})
-}
-
 // A registry that keeps a manifest under a name that is not its digest is
 // caught by containerd or by us, never believed.
 func TestRegistryThatLies(t *testing.T) {
-	ref := signedImage(t, "app")
+	ref := signedImage(t, "lies") // no other test may have the same content
 	r, tag := repository(t, ref)
 	img := open(t, r, tag)
 	blob := filepath.Join(shared.Dir, "registry/docker/registry/v2/blobs/sha256",

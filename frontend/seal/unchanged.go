@@ -77,7 +77,7 @@ func sameContent(out *os.Root, p string, n node, src source) (bool, error) {
 		return false, err
 	}
 	defer in.Close()
-	want, err := src.open(in, n.mtime)
+	want, err := src.open(in)
 	if err != nil {
 		return false, err
 	}
@@ -87,17 +87,19 @@ func sameContent(out *os.Root, p string, n node, src source) (bool, error) {
 func sameBytes(a, b io.Reader) (bool, error) {
 	ra, rb := bufio.NewReaderSize(a, 64<<10), bufio.NewReaderSize(b, 64<<10)
 	for {
-		ca, errA := ra.Peek(1)
-		cb, errB := rb.Peek(1)
-		if errA == io.EOF || errB == io.EOF {
+		_, errA := ra.Peek(1)
+		_, errB := rb.Peek(1)
+		for _, err := range []error{errA, errB} {
+			if err != nil && err != io.EOF {
+				return false, err
+			}
+		}
+		if errA != nil || errB != nil {
 			return errA == errB, nil
 		}
-		if err := errors.Join(errA, errB); err != nil {
-			return false, err
-		}
 		n := min(ra.Buffered(), rb.Buffered())
-		ca, _ = ra.Peek(n)
-		cb, _ = rb.Peek(n)
+		ca, _ := ra.Peek(n)
+		cb, _ := rb.Peek(n)
 		if !bytes.Equal(ca, cb) {
 			return false, nil
 		}

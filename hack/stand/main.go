@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command stand is what hack/up and hack/down run: integration/stand with a
-// command line. Their --help describes it.
+// Command stand is what hack/up, hack/down and hack/demo run: the packages of
+// integration with a command line. The --help of those describes it.
 package main
 
 import (
@@ -19,6 +19,7 @@ import (
 
 const usage = `usage: stand up [--root CHECKOUT] [--snapshotter overlayfs|native] DIR
        stand down [--keep] DIR
+       stand tamper IMAGE NEWTAG
 `
 
 func main() {
@@ -28,7 +29,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{"up": up, "down": down}
+	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{"up": up, "down": down, "tamper": tamperWith}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)
 		return 2

@@ -22,7 +22,7 @@ type service struct {
 }
 
 const (
-	attempts     = 4       // one request and three retries
+	attempts     = 4 // one request and three retries
 	firstPause   = time.Second / 2
 	maxErrorBody = 1 << 10 // bytes of a refusal that are shown
 )
