@@ -119,7 +119,7 @@ func (a *applier) place(p string, info os.FileInfo, rewrite rewriteFunc) error {
 	if a.linked(p, info) {
 		return a.link(n, p, have)
 	}
-	source := source{path: a.dirs.Upper + p, rewrite: rewrite, patch: a.pycPatch(p, info)}
+	source := source{path: a.dirs.Upper + p, clamp: a.rules.Time, rewrite: rewrite, patch: a.pycPatch(p, info)}
 	if have != nil {
 		same, err := a.unchanged(p, have, n, source)
 		if err != nil {

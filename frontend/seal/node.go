@@ -28,6 +28,7 @@ type node struct {
 // A source is where a node's content comes from.
 type source struct {
 	path    string      // in upper
+	clamp   time.Time   // T, for rewrite
 	rewrite rewriteFunc // the whole content, or nil
 	patch   patchFunc   // the first pycHeader bytes, or nil
 }
@@ -130,7 +131,7 @@ func (n node) copyContent(dst *os.File, src source) error {
 		_, err = io.Copy(dst, in)
 		return err
 	}
-	content, err := src.open(in, n.mtime)
+	content, err := src.open(in)
 	if err != nil {
 		return err
 	}
@@ -139,7 +140,7 @@ func (n node) copyContent(dst *os.File, src source) error {
 }
 
 // open returns the content as it will be in the layer.
-func (s source) open(in *os.File, clamp time.Time) (io.Reader, error) {
+func (s source) open(in *os.File) (io.Reader, error) {
 	switch {
 	case s.rewrite != nil:
 		content, err := io.ReadAll(io.LimitReader(in, maxRewrite+1))
@@ -149,7 +150,7 @@ func (s source) open(in *os.File, clamp time.Time) (io.Reader, error) {
 		if len(content) > maxRewrite {
 			return nil, fmt.Errorf("larger than the %d bytes that a scrub rule rewrites", maxRewrite)
 		}
-		return bytes.NewReader(s.rewrite(content, clamp)), nil
+		return bytes.NewReader(s.rewrite(content, s.clamp)), nil
 	case s.patch != nil:
 		head := make([]byte, pycHeader)
 		if _, err := io.ReadFull(in, head); err != nil {

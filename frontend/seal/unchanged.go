@@ -35,7 +35,7 @@ func (a *applier) unchanged(p string, have os.FileInfo, n node, src source) (boo
 		if same, err := sameCapability(old, src.path); err != nil || !same {
 			return false, err
 		}
-		return sameContent(a.out, p, n, src)
+		return sameContent(a.out, p, src)
 	}
 	return true, nil
 }
@@ -66,7 +66,7 @@ func capability(p string) ([]byte, error) {
 	return c, err
 }
 
-func sameContent(out *os.Root, p string, n node, src source) (bool, error) {
+func sameContent(out *os.Root, p string, src source) (bool, error) {
 	old, err := out.OpenFile(rel(p), os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return false, err
