@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package plomb seals container images while they are built and checks the
+// seal on every node that pulls them. This package holds no code: it tells
+// the two flows, folder by folder, in the order in which they run.
+//
+// # Build: a Dockerfile becomes a sealed and signed image
+//
+//	cmd/plomb-frontend     what BuildKit starts; also the helper in build containers
+//	frontend               Build: the steps in order; options; the provenance predicate
+//	frontend/credential    is there a signing identity? the token itself, when the steps are done
+//	frontend/lineage       build graph → the ordered steps that make layers
+//	frontend/seal          layer below, layer above → the same layer, normalised, and its digest
+//	frontend/foretell      image config as the exporter will write it, hence the image ID
+//	frontend/materials     sources of the build graph → resolved dependencies
+//	frontend/attach        statement about the image IDs; bundle → image index
+//
+// # The neck
+//
+// Frontend and verify share what is below provenance, and nothing else.
+//
+//	provenance             in-toto statement, subjects, where the bundle travels
+//	provenance/slsa        SLSA v1 predicate and the parameters of plomb's build type
+//	provenance/sign        statement and token → Sigstore bundle
+//
+// # Node: a digest becomes a decision
+//
+//	cmd/plomb-verifier     what containerd starts before it pulls
+//	plugin                 the edge to containerd
+//	plugin/bindir          one call in, one call of verify, exit status and reason out
+//	verify                 Verify: the steps in order; errors.go has every refusal
+//	verify/image           digest → the manifests that a node could run
+//	verify/evidence        where images and bundles are, and the bytes of them
+//	verify/trust           bundle → payload and signer
+//	verify/binding         is the payload about this very manifest?
+//	verify/policy          is the signer welcome?
+//	verify/decision        the outcome, as data
+//
+// An operator's command line asks the same library:
+//
+//	cmd/plomb              plomb verify, plomb inspect
+//	verify/inspect         what an image carries, without judging
+//
+// # Around them
+//
+//	verify/internal/document  bytes by digest, parsed once
+//	verify/verifytest         a Sigstore in memory, images, and a registry that lies, for tests
+//	internal/limit            no more bytes than one was told to read
+//	internal/strictjson       JSON that can be read in one way only
+//	integration               the stories on real daemons, with their harness:
+//	integration/stand         registry, buildkitd, containerd and Sigstore under one folder
+//	integration/stand/standtest  a stand that ends with its test
+//	integration/cri           a small client of the Container Runtime Interface
+//	integration/tamper        a signed image, tampered with as an attacker would
+//	hack                      one command per need; hack/stand is behind hack/up and
+//	                          hack/down; hack/daemons, hack/sigstore and hack/checks are
+//	                          modules of their own
+//	docs                      architecture, guides, wire formats, threat model, decisions
+//
+// docs/architecture.md says why the cut is where it is, and imports_test.go
+// holds the parts to it.
+package plomb
