@@ -57,7 +57,7 @@ func Verify(ctx context.Context, req Request) *decision.Decision {
 	if err := r.prepare(); err != nil {
 		return r.conclude(rules, err)
 	}
-	img, err := image.Open(ctx, r.req.Location, r.req.Descriptor.Digest, r.req.Platform)
+	img, err := image.Open(ctx, r.req.Location, r.req.Descriptor.Digest, r.req.Platform, image.MaxForNode)
 	if err != nil {
 		err = r.inTime(ctx, err)
 		r.check("image", r.d.Image.Digest.String(), err)

@@ -29,10 +29,13 @@ const (
 	// MaxDepth is how deeply indexes may nest: an index, and an index in it.
 	MaxDepth = 2
 
-	// MaxCandidates bounds how many manifests of one image may match a
+	// MaxForNode bounds how many manifests of one image may match a node's
 	// platform. A signed image has one; the bound keeps a hostile index from
 	// making a node fetch a thousand documents.
-	MaxCandidates = 16
+	MaxForNode = 16
+
+	// MaxForPerson is the bound for somebody who wants to see all platforms.
+	MaxForPerson = 128
 )
 
 // Media type and reference type of BuildKit's attestation manifests
@@ -79,9 +82,9 @@ type Manifest struct {
 }
 
 // Open reads the image dgst from store and finds the manifests that matcher
-// could choose.
-func Open(ctx context.Context, store document.Store, dgst digest.Digest, matcher platforms.Matcher) (*Image, error) {
-	w := &walk{store: store, matcher: matcher, image: &Image{Digest: dgst}}
+// could choose, at most max.
+func Open(ctx context.Context, store document.Store, dgst digest.Digest, matcher platforms.Matcher, max int) (*Image, error) {
+	w := &walk{store: store, matcher: matcher, max: max, image: &Image{Digest: dgst}}
 	if err := w.visit(ctx, ocispec.Descriptor{Digest: dgst}, nil, 1); err != nil {
 		return nil, err
 	}
@@ -94,6 +97,7 @@ func Open(ctx context.Context, store document.Store, dgst digest.Digest, matcher
 type walk struct {
 	store   document.Store
 	matcher platforms.Matcher
+	max     int
 	image   *Image
 }
 
@@ -122,8 +126,8 @@ func (w *walk) index(ctx context.Context, dgst digest.Digest, idx *ocispec.Index
 		return fmt.Errorf("%w: %s is at depth %d, at most %d is accepted", ErrNesting, dgst, depth, MaxDepth)
 	}
 	w.image.Indexes = append(w.image.Indexes, dgst)
-	if len(w.image.Indexes) > MaxCandidates {
-		return fmt.Errorf("%w: %s holds more than %d indexes", ErrTooMany, w.image.Digest, MaxCandidates)
+	if len(w.image.Indexes) > w.max {
+		return fmt.Errorf("%w: %s holds more than %d indexes", ErrTooMany, w.image.Digest, w.max)
 	}
 	for i, entry := range idx.Manifests {
 		if !w.couldRun(entry) {
@@ -164,8 +168,8 @@ func (w *walk) manifest(ctx context.Context, entry ocispec.Descriptor, siblings 
 		found.Platform = p
 	}
 	w.image.Manifests = append(w.image.Manifests, found)
-	if len(w.image.Manifests) > MaxCandidates {
-		return fmt.Errorf("%w: %s has more than %d for one platform", ErrTooMany, w.image.Digest, MaxCandidates)
+	if len(w.image.Manifests) > w.max {
+		return fmt.Errorf("%w: %s has more than %d for one platform", ErrTooMany, w.image.Digest, w.max)
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ type Attestation struct {
 
 // Inspect reads the image dgst at location.
 func Inspect(ctx context.Context, name string, dgst digest.Digest, location evidence.Location) (*Report, error) {
-	img, err := image.Open(ctx, location, dgst, runnable{})
+	img, err := image.Open(ctx, location, dgst, runnable{}, image.MaxForPerson)
 	if err != nil {
 		return nil, err
 	}

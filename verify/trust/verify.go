@@ -130,28 +130,32 @@ func (r *Root) authorities(p *parsed, times []verify.TimestampVerificationResult
 	return uris
 }
 
-// checkLogKeys demands that one log entry is under a key that was in force at
-// every verified time of signing. sigstore-go checks this for Rekor v1, whose
+// checkLogKeys demands that the log entries are under keys that were in force
+// at every verified time of signing. sigstore-go checks this for Rekor v1, whose
 // entries carry a time of their own, and not for v2
-// (https://github.com/sigstore/sigstore-go/issues/496).
+// (https://github.com/sigstore/sigstore-go/issues/496). It does not tell which
+// of several entries it verified, so all of those in trusted logs are held to it.
 func (r *Root) checkLogKeys(p *parsed, times []verify.TimestampVerificationResult) error {
 	entries, err := p.bundle.TlogEntries()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLogEntry, err)
 	}
-	refused := ErrLogEntry
+	trusted := 0
 	for _, entry := range entries {
 		log, ok := r.material.RekorLogs()[fmt.Sprintf("%x", entry.LogKeyID())]
 		if !ok {
 			continue
 		}
-		if inForce(log, times) {
-			return nil
+		trusted++
+		if !inForce(log, times) {
+			return fmt.Errorf("%w: %s: the trusted root has its key from %s to %s", ErrLogKey, log.BaseURL,
+				log.ValidityPeriodStart.UTC().Format(time.RFC3339), end(log))
 		}
-		refused = fmt.Errorf("%w: %s: the trusted root has its key from %s to %s", ErrLogKey, log.BaseURL,
-			log.ValidityPeriodStart.UTC().Format(time.RFC3339), end(log))
 	}
-	return refused
+	if trusted == 0 {
+		return ErrLogEntry
+	}
+	return nil
 }
 
 func inForce(log *root.TransparencyLog, times []verify.TimestampVerificationResult) bool {

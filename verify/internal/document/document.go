@@ -147,7 +147,7 @@ func parseIndex(data []byte, mediaType string) (*Parsed, error) {
 		return nil, fmt.Errorf("%w: an index that calls itself %q", ErrMalformed, mediaType)
 	}
 	var idx ocispec.Index
-	if err := json.Unmarshal(data, &idx); err != nil {
+	if err := strictjson.UnmarshalOpen(data, &idx); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if len(idx.Manifests) > MaxEntries {
@@ -166,7 +166,7 @@ func parseManifest(data []byte, mediaType string) (*Parsed, error) {
 		return nil, fmt.Errorf("%w: a manifest that calls itself %q", ErrMalformed, mediaType)
 	}
 	var m ocispec.Manifest
-	if err := json.Unmarshal(data, &m); err != nil {
+	if err := strictjson.UnmarshalOpen(data, &m); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if err := CheckDigest(m.Config.Digest); err != nil {
