@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
@@ -95,10 +96,11 @@ func layers(history []ocispecs.History) int {
 }
 
 // Squash makes the build's history entries tell of one layer, the last one.
-// It is for images whose layers are sealed as one.
+// It is for images whose layers are sealed as one. A base whose history tells
+// of too few layers, as the image format allows, gets entries for the rest.
 func (i Image) Squash() {
+	ours := i.completeBase()
 	h := i.Config.History
-	ours := i.baseHistory()
 	last := -1
 	for n := ours; n < len(h); n++ {
 		if !h[n].EmptyLayer {
@@ -111,6 +113,22 @@ func (i Image) Squash() {
 		return
 	}
 	i.Config.History = append(h, ocispecs.History{CreatedBy: "plomb seal", Comment: "plomb"})
+}
+
+// completeBase adds the history that a known base lacks, and returns where the
+// build's own begins.
+func (i Image) completeBase() int {
+	ours := i.baseHistory()
+	if i.Base == nil {
+		return ours
+	}
+	h := i.Config.History
+	for missing := len(i.Config.RootFS.DiffIDs) - layers(h[:ours]); missing > 0; missing-- {
+		h = slices.Insert(h, ours, ocispecs.History{CreatedBy: "a layer of the base image", Comment: "plomb"})
+		ours++
+	}
+	i.Config.History = h
+	return ours
 }
 
 // baseHistory returns how many leading history entries are the base's. A base
@@ -140,7 +158,7 @@ func Config(i Image, diffIDs []digest.Digest, t Times) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %d new layers in the history, %d in the image", ErrHistory, got, len(diffIDs))
 	}
 	c.RootFS.Type = "layers"
-	c.RootFS.DiffIDs = append(append([]digest.Digest{}, c.RootFS.DiffIDs...), diffIDs...)
+	c.RootFS.DiffIDs = slices.Concat(c.RootFS.DiffIDs, diffIDs) // nil, not empty, for no layer at all
 	i.dateHistory(t)
 	c.Created = &t.Created
 	return sorted(c)
@@ -174,9 +192,11 @@ func sorted(v any) ([]byte, error) {
 		return nil, err
 	}
 	// The exporter replaces these two by what its own, narrower types hold.
-	for key, part := range map[string]any{"rootfs": &ocispecs.RootFS{}, "history": &[]ocispecs.History{}} {
-		if err := json.Unmarshal(m[key], part); err != nil {
-			return nil, err
+	for key, part := range map[string]any{"rootfs": new(ocispecs.RootFS), "history": new([]ocispecs.History)} {
+		if old, ok := m[key]; ok {
+			if err := json.Unmarshal(old, part); err != nil {
+				return nil, err
+			}
 		}
 		if m[key], err = json.Marshal(part); err != nil {
 			return nil, err
