@@ -123,12 +123,16 @@ func (r *run) unsigned(m image.Manifest) error {
 	return fmt.Errorf("%w: no signature bundle in the image index for %s", ErrUnsigned, platforms.Format(m.Platform))
 }
 
-// checkName refuses a name that policies could not be matched with.
-func checkName(name string) error {
+// checkName refuses a name that policies could not be matched with, or that
+// names another image than the one that will run.
+func checkName(name string, dgst digest.Digest) error {
 	if strings.HasPrefix(name, evidence.LayoutScheme) {
 		return nil
 	}
-	_, err := evidence.ParseReference(name)
+	ref, err := evidence.ParseReference(name)
+	if err == nil && ref.Digest != "" && ref.Digest != dgst {
+		return fmt.Errorf("%w: %s, but it is %s that would run", ErrName, name, dgst)
+	}
 	return err
 }
 

@@ -122,7 +122,7 @@ func (r *run) selectRules() ([]*rule, error) {
 	if err := document.CheckDigest(r.req.Descriptor.Digest); err != nil {
 		return nil, err
 	}
-	if err := checkName(r.req.Name); err != nil {
+	if err := checkName(r.req.Name, r.req.Descriptor.Digest); err != nil {
 		return nil, err
 	}
 	matching, err := r.req.Policy.Select(r.req.Name, r.req.Descriptor.Digest)

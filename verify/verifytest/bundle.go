@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/asn1"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -73,7 +74,10 @@ func (s *Sigstore) Bundle(t testing.TB, payload []byte, opts BundleOptions) []by
 		VerificationMaterial: material,
 		Content:              content(t, key, payload, pae, sig, opts),
 	}
-	data, err := protojson.Marshal(b)
+	loose, err := protojson.Marshal(b)
+	require.NoError(t, err)
+	// As the frontend does: bytes that survive being encoded again.
+	data, err := json.Marshal(json.RawMessage(loose))
 	require.NoError(t, err)
 	return data
 }
