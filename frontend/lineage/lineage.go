@@ -120,8 +120,8 @@ func parse(def *pb.Definition) (*graph, position, error) {
 		last = op
 	}
 	// The last operation of a definition is nothing but a pointer to the result.
-	if len(last.Inputs) != 1 {
-		return nil, position{}, fmt.Errorf("%w: the definition points to %d results, not one", ErrUnknown, len(last.Inputs))
+	if last.Op != nil || len(last.Inputs) != 1 {
+		return nil, position{}, fmt.Errorf("%w: the definition ends with %T and %d inputs, not with a pointer to one result", ErrUnknown, last.Op, len(last.Inputs))
 	}
 	at, err := input(last, 0)
 	return g, at, err
@@ -135,6 +135,9 @@ func input(op *pb.Op, i int64) (position, error) {
 		return position{}, fmt.Errorf("%w: an operation has no input %d", ErrUnknown, i)
 	}
 	in := op.Inputs[i]
+	if in.Digest == "" {
+		return position{}, fmt.Errorf("%w: an input has no digest", ErrUnknown)
+	}
 	return position{op: digest.Digest(in.Digest), index: in.Index}, nil
 }
 
