@@ -67,7 +67,7 @@ func TestForetoldConfigIsTheExportedOne(t *testing.T) {
 
 	tests := map[string]struct {
 		output   string
-		unsigned bool // BuildKit refuses every attestation there
+		unsigned bool // BuildKit refuses attestations there, or docker load does
 		args     []string
 	}{
 		"zstd":              {output: "type=image,push=true,compression=zstd,force-compression=true"},

@@ -7,8 +7,7 @@
 // It holds the in-toto Statement v1
 // (https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md), the
 // names of our subjects, and where the signed bundle travels inside an image
-// index. The predicate is in slsa, the envelope around it in bundle, and the
-// making of a signature in sign.
+// index. The predicate is in slsa, and the making of the signed bundle in sign.
 //
 // It does no I/O and judges nothing.
 package provenance

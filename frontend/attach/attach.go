@@ -25,8 +25,8 @@ import (
 	"github.com/plombproject/plomb/provenance/slsa"
 )
 
-// bundlePath is the name under which BuildKit's local exporter writes the
-// bundle next to the files.
+// bundlePath is the name under which BuildKit's local and tar exporters write
+// the statement around the bundle, next to the files.
 const bundlePath = "plomb.sigstore.json"
 
 // An Image is one platform of the build.

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 
-	continuity "github.com/containerd/continuity/fs"
 	"golang.org/x/sys/unix"
 )
 
@@ -32,6 +31,8 @@ type applier struct {
 	// walking differ does not, so tying new names to old files would make the
 	// layer depend on the snapshotter.
 	links map[uint64]string
+
+	written []written
 
 	// touched has every directory below which something was written.
 	touched map[string]bool
@@ -56,16 +57,10 @@ func (a *applier) close() {
 	a.out.Close()
 }
 
-// change implements continuity's ChangeFunc: p is absolute, info is upper's.
-func (a *applier) change(kind continuity.ChangeKind, p string, info os.FileInfo, err error) error {
-	if err != nil {
-		return err
-	}
-	if kind == continuity.ChangeKindUnmodified {
-		return nil // a hard link whose file is as it was
-	}
+// change is a visitor: it carries one change of the build step over.
+func (a *applier) change(deleted bool, p string, info os.FileInfo) error {
 	a.report.Changes++
-	if kind == continuity.ChangeKindDelete || info.Mode()&os.ModeSocket != 0 {
+	if deleted || info.Mode()&os.ModeSocket != 0 {
 		// A layer cannot hold a socket; what it replaced is gone all the same.
 		return a.remove(p)
 	}
@@ -97,8 +92,15 @@ func (a *applier) remove(p string) error {
 	} else if err != nil {
 		return err
 	}
-	a.touch(path.Dir(p))
+	a.wrote(p, true)
 	return a.out.RemoveAll(name)
+}
+
+// wrote puts p on record, and its directories on the list of those whose times
+// are to be settled.
+func (a *applier) wrote(p string, deleted bool) {
+	a.written = append(a.written, written{path: p, deleted: deleted})
+	a.touch(path.Dir(p))
 }
 
 // place makes out have at p what upper has there.
@@ -113,8 +115,7 @@ func (a *applier) place(p string, info os.FileInfo, rewrite rewriteFunc) error {
 	}
 	n := node{dir: dir, name: path.Base(p), info: info, mtime: a.clamp(info.ModTime())}
 	if info.IsDir() {
-		a.touch(p)
-		return n.placeDir(a, p, have)
+		return a.placeDir(n, p, have)
 	}
 	if a.linked(p, info) {
 		return a.link(n, p, have)
@@ -134,8 +135,31 @@ func (a *applier) place(p string, info os.FileInfo, rewrite rewriteFunc) error {
 			return err
 		}
 	}
-	a.touch(path.Dir(p))
+	a.wrote(p, false)
 	return n.create(source)
+}
+
+// placeDir makes the directory, or brings the metadata of the one that is
+// there up to date. Its times are set when everything below it is written.
+func (a *applier) placeDir(n node, p string, have os.FileInfo) error {
+	a.touch(p)
+	if have != nil && have.IsDir() {
+		same, err := sameEntry(a.dirs.Out+p, have, a.dirs.Upper+p, n.info)
+		if err != nil || same {
+			return err
+		}
+	} else {
+		if have != nil {
+			if err := a.out.RemoveAll(rel(p)); err != nil {
+				return err
+			}
+		}
+		if err := unix.Mkdirat(n.fd(), n.name, 0o700); err != nil {
+			return fmt.Errorf("make directory: %w", err)
+		}
+	}
+	a.wrote(p, false)
+	return n.setDirMetadata(a.dirs.Upper + p)
 }
 
 // linked reports whether an earlier change of this layer is the same file. If
@@ -159,7 +183,7 @@ func (a *applier) link(n node, p string, have os.FileInfo) error {
 			return err
 		}
 	}
-	a.touch(path.Dir(p))
+	a.wrote(p, false)
 	return a.out.Link(rel(first), rel(p))
 }
 

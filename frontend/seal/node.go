@@ -45,27 +45,15 @@ func (n node) stat() *syscall.Stat_t { return n.info.Sys().(*syscall.Stat_t) }
 
 func (n node) fd() int { return int(n.dir.Fd()) }
 
-// placeDir makes the directory, or brings the metadata of the one that is
-// there up to date. Its times are set when everything below it is written.
-func (n node) placeDir(a *applier, p string, have os.FileInfo) error {
-	if have != nil && !have.IsDir() {
-		if err := a.out.RemoveAll(rel(p)); err != nil {
-			return err
-		}
-		have = nil
-	}
-	if have == nil {
-		if err := unix.Mkdirat(n.fd(), n.name, 0o700); err != nil {
-			return fmt.Errorf("make directory: %w", err)
-		}
-	}
+// setDirMetadata sets all but the times of the directory that is there.
+func (n node) setDirMetadata(from string) error {
 	fd, err := unix.Openat(n.fd(), n.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open directory: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), n.name)
 	defer f.Close()
-	return n.setMetadata(f, a.dirs.Upper+p)
+	return n.setMetadata(f, from)
 }
 
 // create writes a new entry of any kind but a directory.

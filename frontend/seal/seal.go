@@ -10,21 +10,17 @@
 // the step. Layer is the half that runs in that exec, as `plomb-frontend seal`.
 //
 // The layer's tar is written by BuildKit's exporter later. Layer foretells its
-// digest by running the same library over the same two directories
-// (containerd's archive.ChangeWriter over continuity's fs.Changes). The layer
+// digest: it gives the library that the exporter uses (containerd's
+// archive.ChangeWriter) the changes that the exporter will find. The layer
 // format is https://github.com/opencontainers/image-spec/blob/main/layer.md.
 package seal
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"io"
 	"sort"
 	"time"
 
-	"github.com/containerd/containerd/v2/pkg/archive"
-	"github.com/containerd/continuity/fs"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -73,7 +69,7 @@ func Layer(ctx context.Context, d Dirs, rules Rules) (*Report, error) {
 		return nil, err
 	}
 	defer a.close()
-	if err := fs.Changes(ctx, d.Lower, d.Upper, a.change); err != nil {
+	if err := walk(ctx, d.Lower, d.Upper, "/", a.change); err != nil {
 		return nil, fmt.Errorf("carry over the changes of the step: %w", err)
 	}
 	if err := a.settleDirs(); err != nil {
@@ -81,29 +77,8 @@ func Layer(ctx context.Context, d Dirs, rules Rules) (*Report, error) {
 	}
 	report := a.report
 	sort.Slice(report.Scrubbed, func(i, j int) bool { return report.Scrubbed[i].Path < report.Scrubbed[j].Path })
-	if report.DiffID, report.Size, err = diff(ctx, d.Parent, d.Out); err != nil {
+	if report.DiffID, report.Size, err = a.tar(ctx); err != nil {
 		return nil, fmt.Errorf("foretell the layer digest: %w", err)
 	}
 	return &report, nil
-}
-
-// diff serialises the layer between parent and out as the exporter will.
-func diff(ctx context.Context, parent, out string) (digest.Digest, int64, error) {
-	hash := sha256.New()
-	var size counter
-	cw := archive.NewChangeWriter(io.MultiWriter(hash, &size), out)
-	if err := fs.Changes(ctx, parent, out, cw.HandleChange); err != nil {
-		return "", 0, err
-	}
-	if err := cw.Close(); err != nil {
-		return "", 0, err
-	}
-	return digest.NewDigest(digest.SHA256, hash), int64(size), nil
-}
-
-type counter int64
-
-func (c *counter) Write(p []byte) (int, error) {
-	*c += counter(len(p))
-	return len(p), nil
 }

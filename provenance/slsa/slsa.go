@@ -5,7 +5,7 @@
 // build type. Plain structs and not the in-toto protobuf types, because their
 // JSON encoding is not stable to the byte; a test holds the two together.
 //
-// It gathers nothing: frontend/materials and frontend/attach fill it in.
+// It gathers nothing: the frontend fills it in.
 package slsa
 
 import "time"
@@ -71,12 +71,12 @@ type Sealing struct {
 	Scrub  string `json:"scrub"`
 	// SourceDateEpoch in seconds since 1970, if the client gave one.
 	SourceDateEpoch *int64 `json:"sourceDateEpoch,omitempty"`
-	// Scrubbed lists, per platform, the paths left out of the layers with the
-	// rule that did it, sorted.
+	// Scrubbed lists, per platform, the paths that were left out of the layers
+	// or rewritten, with the rule that did it, sorted.
 	Scrubbed map[string][]Scrubbed `json:"scrubbed,omitempty"`
 }
 
-// Scrubbed is one path that a scrub rule left out of a layer.
+// Scrubbed is one path that a scrub rule left out or rewrote.
 type Scrubbed struct {
 	Path string `json:"path"`
 	Rule string `json:"rule"`
