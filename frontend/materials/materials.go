@@ -10,8 +10,10 @@ package materials
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"sort"
 	"strings"
+	"unicode"
 
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/solver/pb"
@@ -25,7 +27,10 @@ import (
 // AnnotationIncomplete marks a dependency whose content no digest pins.
 const AnnotationIncomplete = "https://plombproject.github.io/incomplete"
 
-const imageScheme = "docker-image://"
+const (
+	imageScheme  = "docker-image://"
+	layoutScheme = "oci-layout://" // always with a digest
+)
 
 // Of returns the sources of defs, without repetitions, sorted by URI. skip is
 // the frontend's own image, which is listed elsewhere.
@@ -45,7 +50,7 @@ func Of(defs []*pb.Definition, skip string) ([]slsa.ResourceDescriptor, error) {
 			if err != nil {
 				return nil, err
 			}
-			found[d.URI] = d
+			found[d.URI+" "+d.Digest["sha256"]] = d
 		}
 	}
 	return ordered(found), nil
@@ -56,13 +61,21 @@ func ordered(found map[string]slsa.ResourceDescriptor) []slsa.ResourceDescriptor
 	for _, d := range found {
 		out = append(out, d)
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].URI < out[j].URI })
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].URI != out[j].URI {
+			return out[i].URI < out[j].URI
+		}
+		return out[i].Digest["sha256"] < out[j].Digest["sha256"]
+	})
 	return out
 }
 
 func descriptor(src *pb.SourceOp, platform *pb.Platform) (slsa.ResourceDescriptor, error) {
 	if name, ok := strings.CutPrefix(src.Identifier, imageScheme); ok {
 		return Image(name, platform)
+	}
+	if _, sum, ok := strings.Cut(src.Identifier, "@sha256:"); ok && strings.HasPrefix(src.Identifier, layoutScheme) {
+		return slsa.ResourceDescriptor{URI: src.Identifier, Digest: map[string]string{"sha256": sum}}, nil
 	}
 	d := slsa.ResourceDescriptor{URI: WithoutCredentials(src.Identifier)}
 	if sum, ok := strings.CutPrefix(src.Attrs[pb.AttrHTTPChecksum], "sha256:"); ok {
@@ -98,13 +111,40 @@ func Image(name string, platform *pb.Platform) (slsa.ResourceDescriptor, error) 
 	return d, nil
 }
 
-// WithoutCredentials removes a user and password from a URL. Text that is no
-// URL stays as it is.
+var scheme = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://`)
+
+// WithoutCredentials removes users and passwords from the URLs in text. What
+// looks like a URL and is none, as with a password that was not escaped, loses
+// everything up to its last @.
 func WithoutCredentials(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.User == nil || u.Host == "" {
-		return text
+	var out strings.Builder
+	for {
+		at := scheme.FindStringIndex(text)
+		if at == nil {
+			return out.String() + text
+		}
+		out.WriteString(text[:at[1]])
+		rest, end := text[at[1]:], len(text)-at[1]
+		if i := strings.IndexFunc(rest, unicode.IsSpace); i >= 0 {
+			end = i
+		}
+		if next := scheme.FindStringIndex(rest); next != nil {
+			end = min(end, next[0])
+		}
+		out.WriteString(rest[userinfo(text[at[0]:at[1]], rest[:end]):end])
+		text = rest[end:]
 	}
-	u.User = nil
-	return u.String()
+}
+
+// userinfo returns how many bytes of rest, which follows a URL's scheme, are
+// user and password.
+func userinfo(scheme, rest string) int {
+	u, err := url.Parse(scheme + rest)
+	if err != nil || u.Host == "" {
+		return strings.LastIndexByte(rest, '@') + 1
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	return strings.LastIndexByte(rest, '@') + 1
 }
