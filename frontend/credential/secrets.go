@@ -3,7 +3,6 @@
 package credential
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,7 +68,7 @@ func (b BuildSecrets) Read(ctx context.Context, ids ...string) (map[string]strin
 		return nil, err
 	}
 	got := map[string]string{}
-	if err := strictjson.Unmarshal(out.Bytes(), &got); err != nil {
+	if err := strictjson.Unmarshal(out.data, &got); err != nil {
 		// Not err itself: it may quote a piece of a secret.
 		return nil, errors.New("the helper's answer is not what it should be")
 	}
@@ -79,9 +78,13 @@ func (b BuildSecrets) Read(ctx context.Context, ids ...string) (map[string]strin
 // Main is the helper: it prints those of the secrets named in args that are
 // mounted, as one JSON object.
 func Main(args []string, stdout io.Writer) error {
+	return printSecrets(secretsDir, args, stdout)
+}
+
+func printSecrets(dir string, ids []string, stdout io.Writer) error {
 	got := map[string]string{}
-	for _, id := range args {
-		f, err := os.Open(path.Join(secretsDir, path.Base(id)))
+	for _, id := range ids {
+		f, err := os.Open(path.Join(dir, path.Base(id)))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -101,8 +104,10 @@ func Main(args []string, stdout io.Writer) error {
 	return json.NewEncoder(stdout).Encode(got)
 }
 
+// A limitedBuffer embeds nothing: bytes.Buffer has other ways to write, which
+// would go past the limit.
 type limitedBuffer struct {
-	bytes.Buffer
+	data []byte
 	left int
 }
 
@@ -110,7 +115,8 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 	if b.left -= len(p); b.left < 0 {
 		return 0, errors.New("too much output")
 	}
-	return b.Buffer.Write(p)
+	b.data = append(b.data, p...)
+	return len(p), nil
 }
 
 func (b *limitedBuffer) Close() error { return nil }
