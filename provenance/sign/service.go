@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -61,10 +62,17 @@ func (s *service) failure(err error) error {
 	return &serviceError{fmt.Errorf("%w: %s at %s: %w: %s", ErrService, s.name, s.url, err, s.remedy)}
 }
 
-// serviceError lets explain find our words below those of net/http.
+// serviceError lets explain find our words below those of net/http. What a
+// service answers is quoted, but for tokens: a service may send back ours.
 type serviceError struct{ error }
 
+func (e *serviceError) Error() string { return token.ReplaceAllString(e.error.Error(), "[token]") }
+
 func (e *serviceError) Unwrap() error { return e.error }
+
+// token matches a JWT, or the part of one that was cut off: base64url of JSON
+// objects, which begin with {" or with a brace and a space or newline.
+var token = regexp.MustCompile(`\bey[A-Za-z0-9_-]{10,}(\.[A-Za-z0-9_-]*)*|\bew[A-Za-z0-9_-]{10,}(\.[A-Za-z0-9_-]*)+`)
 
 // again reports whether another attempt may help. No response means that the
 // connection failed.

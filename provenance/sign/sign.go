@@ -98,8 +98,9 @@ func (s *Services) bundleOptions(ctx context.Context, idToken string, now time.T
 	if err != nil {
 		return opts, fmt.Errorf("%w: certificate authorities: %w", ErrSigningConfig, err)
 	}
-	opts.CertificateProvider = sign.NewFulcio(&sign.FulcioOptions{
-		BaseURL: fulcio.URL, Timeout: requestTimeout, Transport: newService("certificate authority (Fulcio)", fulcio.URL, fulcioRemedy)})
+	authority := newService("certificate authority (Fulcio)", fulcio.URL, fulcioRemedy)
+	opts.CertificateProvider = certificates{service: authority,
+		authority: sign.NewFulcio(&sign.FulcioOptions{BaseURL: fulcio.URL, Timeout: requestTimeout, Transport: authority})}
 	opts.CertificateProviderOptions = &sign.CertificateProviderOptions{IDToken: idToken}
 
 	tsas, err := selectServices(s.config.TimestampAuthorityURLs(), s.config.TimestampAuthorityURLsConfig(), sign.TimestampAuthorityAPIVersions, now)
