@@ -220,17 +220,17 @@ func TestLayerHardLinks(t *testing.T) {
 }
 
 func TestLayerOddNames(t *testing.T) {
-	names := []string{"a\nb", "\xff\xfe", "ünï", ".hidden", "...", " ", "-rf", "*", "back\\slash", strings.Repeat("n", 255),
+	odd := []string{"a\nb", "\xff\xfe", "ünï", ".hidden", "...", " ", "-rf", "*", "back\\slash", strings.Repeat("n", 255),
 		"deep/" + strings.Repeat("abcdefghij/", 40) + "end", "cache.wh.", "%s%n"}
 	s := newStep(t, func(d tree) { d.file("gone\n", "1").file("mod\xff", "1") })
-	for _, n := range names {
+	for _, n := range odd {
 		s.upper.file(n, n)
 	}
 	s.upper.remove("gone\n").file("mod\xff", "2").symlink("l", "to\n\xff")
 	_, got := s.sealed()
 	s.sameContent()
 	list := strings.Join(got, "\x00")
-	for _, n := range names {
+	for _, n := range odd {
 		require.Contains(t, list, "- "+strings.ReplaceAll(n, "\n", `\n`)+" 0644 T")
 	}
 	require.Contains(t, list, `w .wh.gone\n`)
@@ -258,7 +258,7 @@ func TestLayerOnTopOfASealedOne(t *testing.T) {
 // Where overlayfs sees a copy, a walking differ sees the file: neither inode
 // numbers nor the wall time of the build may matter.
 func TestLayerIsTheSameOnAnotherDay(t *testing.T) {
-	names := []string{"z", "m/y", "m/x", "a", "m/n/w"}
+	order := []string{"z", "m/y", "m/x", "a", "m/n/w"}
 	build := func(order []string, when time.Time) *Report {
 		s := newStep(t, func(d tree) { d.file("base/f", "1").file("base/g", "1") })
 		for _, n := range order {
@@ -271,7 +271,7 @@ func TestLayerIsTheSameOnAnotherDay(t *testing.T) {
 		s.sameContent()
 		return report
 	}
-	one := build(names, late)
+	one := build(order, late)
 	other := build([]string{"m/n/w", "a", "m/x", "z", "m/y"}, late.Add(1234*time.Hour+567))
 	require.Equal(t, one, other)
 }
