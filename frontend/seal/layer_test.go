@@ -42,6 +42,14 @@ func TestLayer(t *testing.T) {
 			func(d tree) { d.file("a", "1") },
 			func(d tree) { d.file("a", "2").at(early.Add(time.Millisecond), "a") },
 			[]string{"- a 0644 early"}},
+		"a file is changed and its time put back": {
+			func(d tree) { d.file("a", "1") },
+			func(d tree) { d.file("a", "2").at(early, "a") },
+			[]string{"- a 0644 early"}},
+		"a link is changed and its time put back": {
+			func(d tree) { d.symlink("l", "x") },
+			func(d tree) { d.remove("l").symlink("l", "y").at(early, "l") },
+			[]string{"l l -> y early"}},
 		"a file is empty now": {
 			func(d tree) { d.file("a", "1") },
 			func(d tree) { d.file("a", "") },
@@ -253,6 +261,18 @@ func TestLayerOnTopOfASealedOne(t *testing.T) {
 	require.Equal(t, []string{"d dir/ 0755 T", "- dir/a 0644 T", "w dir/.wh.c"}, got)
 	third.sameContent()
 	third.wholeSeconds()
+}
+
+// A time to the nanosecond can be put back as well.
+func TestLayerSeesContentBehindTimesThatWerePutBack(t *testing.T) {
+	first := newStep(t, nil)
+	first.upper.file("a", "1").at(late, "a")
+	_, _ = first.sealed()
+	second := first.next()
+	second.upper.file("a", "2").at(late, "a")
+	_, got := second.sealed()
+	require.Equal(t, []string{"- a 0644 T"}, got)
+	second.sameContent()
 }
 
 // Where overlayfs sees a copy, a walking differ sees the file: neither inode

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,15 +29,18 @@ func quick(url string) *service {
 }
 
 // answers is a server that gives its answers in turn, the last one for ever.
-func answers(t *testing.T, codes ...int) (url string, bodies *[]string) {
-	bodies = new([]string)
+func answers(t *testing.T, codes ...int) (url string, bodies func() []string) {
+	var mu sync.Mutex
+	var got []string
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			body = []byte(err.Error())
 		}
-		*bodies = append(*bodies, string(body))
-		code := codes[min(len(*bodies), len(codes))-1]
+		got = append(got, string(body))
+		code := codes[min(len(got), len(codes))-1]
 		if code == 0 {
 			panic(http.ErrAbortHandler) // hang up
 		}
@@ -43,7 +48,11 @@ func answers(t *testing.T, codes ...int) (url string, bodies *[]string) {
 		_, _ = io.WriteString(w, "answer of "+http.StatusText(code))
 	}))
 	t.Cleanup(srv.Close)
-	return srv.URL, bodies
+	return srv.URL, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(got)
+	}
 }
 
 func post(t *testing.T, s *service, body io.Reader) (*http.Response, error) {
@@ -71,8 +80,8 @@ func TestServiceRetries(t *testing.T) {
 			body, err := io.ReadAll(resp.Body)
 			require.NoError(t, err)
 			require.Contains(t, string(body), "answer of")
-			require.Len(t, *bodies, row.tries)
-			for _, b := range *bodies {
+			require.Len(t, bodies(), row.tries)
+			for _, b := range bodies() {
 				require.Equal(t, "the request", b, "each attempt sends the whole request")
 			}
 		})
@@ -96,7 +105,7 @@ func TestServiceFails(t *testing.T) {
 			_, err := post(t, quick(url), strings.NewReader("x"))
 			isServiceError(t, err, url)
 			require.ErrorContains(t, err, row.says)
-			require.Len(t, *bodies, row.tries)
+			require.Len(t, bodies(), row.tries)
 		})
 	}
 }
@@ -132,7 +141,7 @@ func TestServiceStopsWhenAsked(t *testing.T) {
 	_, err = s.RoundTrip(req)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	isServiceError(t, err, url)
-	require.Len(t, *bodies, 1)
+	require.Len(t, bodies(), 1)
 }
 
 // A body that cannot be sent twice is sent once.
@@ -140,7 +149,7 @@ func TestServiceDoesNotSendHalfARequest(t *testing.T) {
 	url, bodies := answers(t, 503)
 	_, err := post(t, quick(url), io.MultiReader(strings.NewReader("once")))
 	isServiceError(t, err, url)
-	require.Equal(t, []string{"once"}, *bodies)
+	require.Equal(t, []string{"once"}, bodies())
 }
 
 func TestServiceBoundsWhatItQuotes(t *testing.T) {
