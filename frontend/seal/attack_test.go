@@ -112,7 +112,7 @@ func TestLayerNeverWritesOutside(t *testing.T) {
 			attack(s)
 
 			_, err := Layer(context.Background(),
-				Dirs{Lower: s.lower.root, Upper: s.upper.root, Parent: tree{t, t.TempDir()}.root, Out: s.out.root},
+				Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.root},
 				Rules{Time: clamp, Scrub: true})
 			t.Log("Layer says:", err)
 			require.Equal(t, before, identity(t, s.victim.root))

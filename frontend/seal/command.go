@@ -24,7 +24,7 @@ func Main(ctx context.Context, args []string) error {
 		return fmt.Errorf("--scrub is %q; allowed are on and off", *scrub)
 	}
 	report, err := Layer(ctx,
-		Dirs{Lower: LowerDir, Upper: UpperDir, Parent: ParentDir, Out: OutDir},
+		Dirs{Lower: LowerDir, Upper: UpperDir, Out: OutDir},
 		Rules{Time: time.Unix(*unix, 0), Scrub: *scrub == "on"})
 	if err != nil {
 		return err

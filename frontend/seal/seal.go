@@ -26,10 +26,9 @@ import (
 
 // Dirs are the directories one Layer call works on.
 type Dirs struct {
-	Lower  string // the root filesystem before the step, as the step saw it
-	Upper  string // the root filesystem after the step
-	Parent string // the sealed root filesystem below
-	Out    string // a writable view of Parent; becomes the sealed layer
+	Lower string // the root filesystem before the step, as the step saw it
+	Upper string // the root filesystem after the step
+	Out   string // the sealed root filesystem below, writable; becomes the layer
 }
 
 // Rules say how a layer is normalised.

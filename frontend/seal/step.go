@@ -21,7 +21,6 @@ const Command = "seal"
 const (
 	LowerDir   = "/lower"
 	UpperDir   = "/upper"
-	ParentDir  = "/parent"
 	OutDir     = "/out"
 	ReportDir  = "/report"
 	ReportFile = "report.json"
@@ -67,7 +66,6 @@ func (h Helper) Add(s Step) Sealed {
 		llb.ReadonlyRootFS(),
 		llb.AddMount(LowerDir, s.Lower, llb.Readonly),
 		llb.AddMount(UpperDir, s.Upper, llb.Readonly),
-		llb.AddMount(ParentDir, s.Parent, llb.Readonly),
 		llb.WithCustomName("[plomb] seal "+s.Name),
 	)
 	return Sealed{

@@ -172,7 +172,7 @@ func (s *step) copy(from tree) tree {
 func (s *step) sealed() (*Report, []string) {
 	s.t.Helper()
 	report, err := Layer(context.Background(),
-		Dirs{Lower: s.lower.root, Upper: s.upper.root, Parent: s.parent.root, Out: s.out.root}, s.rules)
+		Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.root}, s.rules)
 	require.NoError(s.t, err)
 
 	var layer bytes.Buffer
