@@ -171,12 +171,18 @@ func (b *build) solve(ctx context.Context, c *chain) (client.Reference, []*seal.
 	if c.squashed != nil {
 		steps = append(steps[:len(steps):len(steps)], *c.squashed)
 	}
-	reports := make([]*seal.Report, len(steps))
-	eg, egCtx := errgroup.WithContext(ctx)
+	graphs := make([]*llb.Definition, len(steps))
 	for i, s := range steps {
+		if graphs[i], err = s.ReportGraph(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	reports := make([]*seal.Report, len(graphs))
+	eg, egCtx := errgroup.WithContext(ctx)
+	for i, graph := range graphs {
 		eg.Go(func() error {
 			var err error
-			reports[i], err = s.Report(egCtx, b.gateway, b.ui.CacheImports)
+			reports[i], err = seal.ReadReport(egCtx, b.gateway, graph, b.ui.CacheImports)
 			return err
 		})
 	}

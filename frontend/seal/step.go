@@ -74,13 +74,15 @@ func (h Helper) Add(s Step) Sealed {
 	}
 }
 
-// Report runs the step, if it has not run yet, and reads what it reported.
-func (s Sealed) Report(ctx context.Context, c client.Client, cache []client.CacheOptionsEntry) (*Report, error) {
-	def, err := s.report.Marshal(ctx)
-	if err != nil {
-		return nil, err
-	}
-	res, err := c.Solve(ctx, client.SolveRequest{Definition: def.ToPB(), CacheImports: cache})
+// ReportGraph returns the build graph of what the step reports. It is not for
+// two goroutines at once: steps share source maps, which marshalling completes.
+func (s Sealed) ReportGraph(ctx context.Context) (*llb.Definition, error) {
+	return s.report.Marshal(ctx)
+}
+
+// ReadReport runs a step, if it has not run yet, and reads what it reported.
+func ReadReport(ctx context.Context, c client.Client, graph *llb.Definition, cache []client.CacheOptionsEntry) (*Report, error) {
+	res, err := c.Solve(ctx, client.SolveRequest{Definition: graph.ToPB(), CacheImports: cache})
 	if err != nil {
 		return nil, err
 	}
