@@ -18,7 +18,7 @@ import (
 // whose names sort about the slash, and seals them: out must end up as upper,
 // and the digest must be that of an independent differ, step after step.
 func TestRandomSteps(t *testing.T) {
-	images := 40
+	images := 25
 	if testing.Short() {
 		images = 10
 	}
