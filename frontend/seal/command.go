@@ -17,6 +17,7 @@ func Main(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet(Command, flag.ContinueOnError)
 	unix := flags.Int64("time", 0, "clamp later modification times to this one, in `seconds` since 1970")
 	scrub := flags.String("scrub", "on", "apply the scrub table: on or off")
+	compress := flags.Bool("compress", false, "report the digest of the compressed layer as well")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -25,7 +26,7 @@ func Main(ctx context.Context, args []string) error {
 	}
 	report, err := Layer(ctx,
 		Dirs{Lower: LowerDir, Upper: UpperDir, Out: OutDir},
-		Rules{Time: time.Unix(*unix, 0), Scrub: *scrub == "on"})
+		Rules{Time: time.Unix(*unix, 0), Scrub: *scrub == "on", Compress: *compress})
 	if err != nil {
 		return err
 	}

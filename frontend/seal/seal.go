@@ -39,6 +39,9 @@ type Rules struct {
 	// Scrub turns the scrub table on. It is meant for RUN steps only: what a
 	// COPY or ADD put there is never scrubbed.
 	Scrub bool
+	// Compress asks for the digest of the compressed layer as well. It costs
+	// several times what everything else does.
+	Compress bool
 }
 
 // Report is what Layer found out, as it travels from the helper to the frontend.
@@ -47,10 +50,19 @@ type Report struct {
 	DiffID digest.Digest `json:"diffID"`
 	// Size is the length of that tar in bytes.
 	Size int64 `json:"size"`
+	// Gzip is the layer as BuildKit compresses it by default: gzip at Go's
+	// default level. It is nil unless asked for.
+	Gzip *Blob `json:"gzip,omitempty"`
 	// Changes counts the paths that the step added, modified or deleted.
 	Changes int `json:"changes"`
 	// Scrubbed lists what the scrub table left out or rewrote, sorted by path.
 	Scrubbed []Scrubbed `json:"scrubbed,omitempty"`
+}
+
+// A Blob is content by digest and length in bytes.
+type Blob struct {
+	Digest digest.Digest `json:"digest"`
+	Size   int64         `json:"size"`
 }
 
 // Scrubbed is one path that a scrub rule touched.
@@ -76,7 +88,7 @@ func Layer(ctx context.Context, d Dirs, rules Rules) (*Report, error) {
 	}
 	report := a.report
 	sort.Slice(report.Scrubbed, func(i, j int) bool { return report.Scrubbed[i].Path < report.Scrubbed[j].Path })
-	if report.DiffID, report.Size, err = a.tar(ctx); err != nil {
+	if err := a.foretell(ctx, &report); err != nil {
 		return nil, fmt.Errorf("foretell the layer digest: %w", err)
 	}
 	return &report, nil

@@ -52,15 +52,8 @@ type Sealed struct {
 
 // Add puts the helper's run for s into the build graph.
 func (h Helper) Add(s Step) Sealed {
-	scrub := "off"
-	if s.Rules.Scrub {
-		scrub = "on"
-	}
 	run := h.Image.Run(
-		llb.Args([]string{h.Binary, Command,
-			"--time", strconv.FormatInt(s.Rules.Time.Unix(), 10),
-			"--scrub", scrub,
-		}),
+		llb.Args(append([]string{h.Binary, Command}, s.Rules.flags()...)),
 		llb.Network(llb.NetModeNone),
 		llb.Platform(h.Platform),
 		llb.ReadonlyRootFS(),
@@ -72,6 +65,18 @@ func (h Helper) Add(s Step) Sealed {
 		State:  run.AddMount(OutDir, s.Parent),
 		report: run.AddMount(ReportDir, llb.Scratch()),
 	}
+}
+
+// flags hands the rules to the helper. They are part of the step's cache key.
+func (r Rules) flags() []string {
+	flags := []string{"--time", strconv.FormatInt(r.Time.Unix(), 10), "--scrub", "off"}
+	if r.Scrub {
+		flags[len(flags)-1] = "on"
+	}
+	if r.Compress {
+		flags = append(flags, "--compress")
+	}
+	return flags
 }
 
 // ReportGraph returns the build graph of what the step reports. It is not for

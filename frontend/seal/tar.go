@@ -3,8 +3,10 @@
 package seal
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"hash"
 	"io"
 	"os"
 
@@ -21,24 +23,39 @@ type written struct {
 	deleted bool
 }
 
-// tar serialises the layer as the exporter will, and returns the digest and
-// the length of the result.
-func (a *applier) tar(ctx context.Context) (digest.Digest, int64, error) {
-	hash := sha256.New()
-	var size counter
-	cw := archive.NewChangeWriter(io.MultiWriter(hash, &size), a.dirs.Out)
-	for _, w := range a.written {
+// foretell serialises the layer as the exporter will, and reports the digest
+// and the length of the result.
+func (a *applier) foretell(ctx context.Context, report *Report) error {
+	plain := newMeter()
+	if !a.rules.Compress {
+		err := a.tar(ctx, plain)
+		report.DiffID, report.Size = plain.digest(), plain.size
+		return err
+	}
+	packed := newMeter()
+	gz := gzip.NewWriter(packed)
+	if err := a.tar(ctx, io.MultiWriter(plain, gz)); err != nil {
+		return err
+	}
+	if err := gz.Close(); err != nil {
+		return err
+	}
+	report.DiffID, report.Size = plain.digest(), plain.size
+	report.Gzip = &Blob{Digest: packed.digest(), Size: packed.size}
+	return nil
+}
+
+func (a *applier) tar(ctx context.Context, w io.Writer) error {
+	cw := archive.NewChangeWriter(w, a.dirs.Out)
+	for _, change := range a.written {
 		if err := ctx.Err(); err != nil {
-			return "", 0, err
+			return err
 		}
-		if err := a.writeTo(cw, w); err != nil {
-			return "", 0, err
+		if err := a.writeTo(cw, change); err != nil {
+			return err
 		}
 	}
-	if err := cw.Close(); err != nil {
-		return "", 0, err
-	}
-	return digest.NewDigest(digest.SHA256, hash), int64(size), nil
+	return cw.Close()
 }
 
 func (a *applier) writeTo(cw *archive.ChangeWriter, w written) error {
@@ -52,9 +69,17 @@ func (a *applier) writeTo(cw *archive.ChangeWriter, w written) error {
 	return cw.HandleChange(continuity.ChangeKindAdd, w.path, info, nil)
 }
 
-type counter int64
-
-func (c *counter) Write(p []byte) (int, error) {
-	*c += counter(len(p))
-	return len(p), nil
+// A meter takes the digest and the length of what is written to it.
+type meter struct {
+	hash hash.Hash
+	size int64
 }
+
+func newMeter() *meter { return &meter{hash: sha256.New()} }
+
+func (m *meter) Write(p []byte) (int, error) {
+	m.size += int64(len(p))
+	return m.hash.Write(p)
+}
+
+func (m *meter) digest() digest.Digest { return digest.NewDigest(digest.SHA256, m.hash) }
