@@ -50,6 +50,12 @@ type Sealed struct {
 	report llb.State
 }
 
+// unhashed has BuildKit find a step in its cache by what made its inputs. By
+// default it would read and hash every file of both root filesystems first,
+// which takes far longer than the seal. What was forced to run again, as by
+// --no-cache, is never found by that, so the seal behind it runs again, too.
+var unhashed = llb.ContentCache(llb.MountContentCacheOff)
+
 // Add puts the helper's run for s into the build graph.
 func (h Helper) Add(s Step) Sealed {
 	run := h.Image.Run(
@@ -57,12 +63,12 @@ func (h Helper) Add(s Step) Sealed {
 		llb.Network(llb.NetModeNone),
 		llb.Platform(h.Platform),
 		llb.ReadonlyRootFS(),
-		llb.AddMount(LowerDir, s.Lower, llb.Readonly),
-		llb.AddMount(UpperDir, s.Upper, llb.Readonly),
+		llb.AddMount(LowerDir, s.Lower, llb.Readonly, unhashed),
+		llb.AddMount(UpperDir, s.Upper, llb.Readonly, unhashed),
 		llb.WithCustomName("[plomb] seal "+s.Name),
 	)
 	return Sealed{
-		State:  run.AddMount(OutDir, s.Parent),
+		State:  run.AddMount(OutDir, s.Parent, unhashed),
 		report: run.AddMount(ReportDir, llb.Scratch()),
 	}
 }

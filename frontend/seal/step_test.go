@@ -38,6 +38,9 @@ func TestAdd(t *testing.T) {
 		writable := map[string]bool{}
 		for _, m := range op.GetExec().Mounts {
 			require.Equal(t, pb.MountType_BIND, m.MountType)
+			if m.Dest != pb.RootMount && m.Input != int64(pb.Empty) {
+				require.Equal(t, pb.MountContentCache_OFF, m.ContentCache, "%s: the whole root filesystem would be read", m.Dest)
+			}
 			if !m.Readonly {
 				writable[m.Dest] = true
 			}
