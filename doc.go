@@ -48,6 +48,8 @@
 //	internal/limit            no more bytes than one was told to read
 //	internal/strictjson       JSON that can be read in one way only
 //	integration               the stories on real daemons, with their harness:
+//	integration/daemons       the same sources on many versions of BuildKit
+//	integration/dockerfiles   the Dockerfiles that several of them build
 //	integration/stand         registry, buildkitd, containerd and Sigstore under one folder
 //	integration/stand/standtest  a stand that ends with its test
 //	integration/cri           a small client of the Container Runtime Interface

@@ -25,19 +25,43 @@ const buildkitConfig = `root = %[1]q
 [cdi]
   disabled = true
 
-[worker.oci]
+%[4]s
+[registry.%[5]q]
+  http = true
+`
+
+// runcWorker is buildkitd's own snapshots and runc.
+const runcWorker = `[worker.oci]
   enabled = true
-  snapshotter = %[4]q
-  binary = %[5]q
+  snapshotter = %[1]q
+  binary = %[2]q
   networkMode = "host"
   gc = false
 
 [worker.containerd]
   enabled = false
-
-[registry.%[6]q]
-  http = true
 `
+
+// containerdWorker has snapshots, content and containers in a containerd, in a
+// namespace of the stand's own. Its CNI, and image verifiers, play no part.
+const containerdWorker = `[worker.oci]
+  enabled = false
+
+[worker.containerd]
+  enabled = true
+  address = %[1]q
+  namespace = %[2]q
+  snapshotter = %[3]q
+  networkMode = "host"
+  gc = false
+`
+
+func (s *Stand) worker() string {
+	if s.workerAddress != "" {
+		return fmt.Sprintf(containerdWorker, s.workerAddress, s.layout.id(), s.Snapshotter)
+	}
+	return fmt.Sprintf(runcWorker, s.Snapshotter, s.layout.path("bin", "runc"))
+}
 
 func (s *Stand) buildkitd() daemon {
 	config := s.layout.config("buildkitd.toml")
@@ -48,7 +72,7 @@ func (s *Stand) buildkitd() daemon {
 		grace:   15 * time.Second,
 		prepare: func() error {
 			text := fmt.Sprintf(buildkitConfig, s.layout.path("buildkit"), s.layout.buildkitSocket(),
-				s.layout.path("run", "buildkit-otel.sock"), s.Snapshotter, s.layout.path("bin", "runc"), s.Registry)
+				s.layout.path("run", "buildkit-otel.sock"), s.worker(), s.Registry)
 			return writeFile(config, []byte(text), 0o644)
 		},
 		probe: s.probeBuildkit,

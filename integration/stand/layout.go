@@ -48,6 +48,8 @@ type state struct {
 	Frontend    string   `json:"frontend,omitempty"`
 	Buildkitd   string   `json:"buildkitdProgram"`
 	Verifier    string   `json:"verifierProgram"`
+	// WorkerAddress is the containerd that buildkitd works in; empty for runc.
+	WorkerAddress string `json:"workerAddress,omitempty"`
 }
 
 const stateVersion = 1

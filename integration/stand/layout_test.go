@@ -109,9 +109,11 @@ func TestSubnetIsTheStandsOwn(t *testing.T) {
 
 func TestOptionsAreRejectedEarly(t *testing.T) {
 	for name, opts := range map[string]Options{
-		"no folder":   {},
-		"snapshotter": {Dir: "/tmp/x", Snapshotter: "zfs"},
-		"daemon":      {Dir: "/tmp/x", Only: []string{"dockerd"}},
+		"no folder":                     {},
+		"snapshotter":                   {Dir: "/tmp/x", Snapshotter: "zfs"},
+		"daemon":                        {Dir: "/tmp/x", Only: []string{"dockerd"}},
+		"worker":                        {Dir: "/tmp/x", ContainerdWorker: true},
+		"worker of a stand without one": {Dir: "/tmp/x", ContainerdWorker: true, Beside: &Stand{names: []string{Buildkitd}}},
 	} {
 		_, err := opts.complete()
 		require.ErrorIs(t, err, ErrOptions, name)

@@ -45,6 +45,9 @@ type Options struct {
 	// Beside is a running stand that lends what Only leaves out: its
 	// registry, Sigstore, policy and frontend image.
 	Beside *Stand
+	// ContainerdWorker has buildkitd work in the containerd of Beside and not
+	// with runc and snapshots of its own.
+	ContainerdWorker bool
 	// BuildkitdProgram replaces Bin/buildkitd, for tests against another version.
 	BuildkitdProgram string
 	// VerifierProgram replaces Bin/plomb-verifier.
@@ -83,6 +86,9 @@ func (o Options) complete() (Options, error) {
 		if !slices.Contains(stopOrder[:], name) {
 			return o, fmt.Errorf("%w: daemon %q: use some of %s", ErrOptions, name, strings.Join(stopOrder[:], ", "))
 		}
+	}
+	if o.ContainerdWorker && (o.Beside == nil || !slices.Contains(o.Beside.names, Containerd)) {
+		return o, fmt.Errorf("%w: ContainerdWorker needs a stand with containerd: set Beside to one", ErrOptions)
 	}
 	if o.BuildkitdProgram == "" {
 		o.BuildkitdProgram = filepath.Join(o.Bin, "buildkitd")

@@ -49,6 +49,7 @@ type Stand struct {
 	streamAddr       string
 	buildkitdProgram string
 	verifierProgram  string
+	workerAddress    string // of the containerd that buildkitd works in, or empty
 	log              io.Writer
 	logMu            *sync.Mutex
 }
@@ -120,7 +121,7 @@ func fromState(l layout, st state, opts Options) *Stand {
 		BuildkitHost: "unix://" + l.buildkitSocket(), ContainerdAddress: l.containerdSocket(),
 		Frontend: st.Frontend, Snapshotter: st.Snapshotter,
 		layout: l, root: opts.Root, names: st.Daemons, sigstoreAddr: st.Sigstore, streamAddr: st.Stream,
-		buildkitdProgram: st.Buildkitd, verifierProgram: st.Verifier,
+		buildkitdProgram: st.Buildkitd, verifierProgram: st.Verifier, workerAddress: st.WorkerAddress,
 		log: opts.Log, logMu: new(sync.Mutex),
 	}
 }
@@ -203,6 +204,9 @@ func newState(l layout, old *state, opts Options) (state, error) {
 			st.Policy = opts.Beside.Policy
 		}
 		st.Frontend = opts.Beside.Frontend
+	}
+	if opts.ContainerdWorker {
+		st.WorkerAddress = opts.Beside.ContainerdAddress
 	}
 	return st, nil
 }
