@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build integration
+
+package parity
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/stretchr/testify/require"
+)
+
+// A sample is one case of the corpus: a txtar archive whose files are the
+// build context and whose comment has a line `key: value` for each of
+//
+//	feature   what the case is about (required)
+//	args      arguments of `buildx build`, separated by spaces; repeatable
+//	context   the context argument; default: the folder with the files
+//	stdin     the file that buildx reads from its standard input
+//	env       NAME=value in buildx' environment; repeatable
+//	fails     the build fails and says this
+//	differs   PATH REASON: a documented difference in the file tree; repeatable
+//
+// A file setup.sh is run in the context's folder and is not part of it.
+// ${NAME} stands for a fixture (fixtures_test.go), ${DIR} for the folder.
+type sample struct {
+	feature string
+	args    []string
+	context string
+	stdin   string
+	env     []string
+	fails   string
+	differs map[string]string
+	dir     string
+}
+
+func TestCorpus(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.txtar")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(paths), 60)
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			s := load(t, path)
+			stock := s.build(t, "stock", nil)
+			ours := s.build(t, "plomb", withPlomb())
+			if s.fails != "" {
+				compareFailures(t, s.fails, stock.printout, ours.printout)
+				return
+			}
+			require.NoError(t, stock.err, stock.all)
+			require.NoError(t, ours.err, ours.all)
+			require.Equal(t, lintWarnings(stock.all), lintWarnings(ours.all), "warnings")
+			compareIndexes(t, s, openLayout(t, stock.file), openLayout(t, ours.file))
+		})
+	}
+}
+
+// load reads a case and lays out its files.
+func load(t *testing.T, path string) *sample {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	s := &sample{dir: shortDir(t), differs: map[string]string{}}
+	expand := given.replacer(s.dir)
+	archive := txtar.Parse(data)
+	for line := range strings.Lines(string(archive.Comment)) {
+		require.NoError(t, s.set(expand.Replace(strings.TrimSpace(line))), "%s: %s", path, line)
+	}
+	require.NotEmpty(t, s.feature, "%s names no feature", path)
+	for _, f := range archive.Files {
+		to := filepath.Join(s.dir, f.Name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o755))
+		require.NoError(t, os.WriteFile(to, []byte(expand.Replace(string(f.Data))), 0o644))
+	}
+	if s.context == "" {
+		s.context = s.dir
+	}
+	setup := filepath.Join(s.dir, "setup.sh")
+	if _, err := os.Stat(setup); err == nil {
+		command{name: "/bin/sh", args: []string{"-eu", setup}, dir: s.dir}.must(t)
+		require.NoError(t, os.Remove(setup))
+	}
+	return s
+}
+
+func (s *sample) set(line string) error {
+	if line == "" {
+		return nil
+	}
+	key, value, ok := strings.Cut(line, ": ")
+	if !ok {
+		return fmt.Errorf("no `key: value`: %q", line)
+	}
+	switch key {
+	case "feature":
+		s.feature = value
+	case "args":
+		s.args = append(s.args, strings.Fields(value)...)
+	case "context":
+		s.context = value
+	case "stdin":
+		s.stdin = value
+	case "env":
+		s.env = append(s.env, value)
+	case "fails":
+		s.fails = value
+	case "differs":
+		path, reason, _ := strings.Cut(value, " ")
+		s.differs[path] = reason
+	default:
+		return fmt.Errorf("unknown key %q", key)
+	}
+	return nil
+}
+
+// shortDir is a folder without the test's name in its own: buildx takes
+// several of its arguments apart at commas.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "plomb-case-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// An outcome is a build and the OCI layout it wrote.
+type outcome struct {
+	printout
+	file string
+}
+
+func (s *sample) build(t *testing.T, name string, extra []string) outcome {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name+".tar")
+	c := command{dir: s.dir, env: s.env}
+	c.args = slices.Concat([]string{"build", "--progress=plain", "--provenance=false", "--output", "type=oci,dest=" + file}, s.args, extra, []string{s.context})
+	if s.stdin != "" {
+		f, err := os.Open(filepath.Join(s.dir, s.stdin))
+		require.NoError(t, err)
+		defer f.Close()
+		c.stdin = f
+	}
+	return outcome{printout: c.run(t.Context()), file: file}
+}
+
+// compareIndexes compares two images, platform by platform.
+func compareIndexes(t *testing.T, s *sample, stock, ours layout) {
+	t.Helper()
+	theirs, mine := stock.images(t), ours.images(t)
+	require.Equal(t, slices.Sorted(maps.Keys(theirs)), slices.Sorted(maps.Keys(mine)), "platforms")
+	for platform, want := range theirs {
+		compareImages(t, s, platform, want, mine[platform])
+	}
+}
+
+func compareImages(t *testing.T, s *sample, platform string, stock, ours image) {
+	t.Helper()
+	if diff := cmp.Diff(stock.settled(), ours.settled()); diff != "" {
+		t.Errorf("%s: image config (- stock, + plomb):\n%s", platform, diff)
+	}
+	require.Equal(t, len(stock.layers), len(ours.layers), "%s: layers", platform)
+	require.Equal(t, stock.annotations, ours.annotations, "%s: annotations of the manifest", platform)
+	base := commonLayers(stock, ours)
+	want, got := stock.tree(), ours.tree()
+	for _, path := range slices.Sorted(maps.Keys(union(want, got))) {
+		diff := cmp.Diff(want[path], got[path])
+		_, expected := s.differs[path]
+		switch {
+		case diff != "" && !expected:
+			t.Errorf("%s: %s (- stock, + plomb):\n%s", platform, path, diff)
+		case diff == "" && expected:
+			t.Errorf("%s: %s: the difference is gone: %s", platform, path, s.differs[path])
+		}
+	}
+	for _, l := range ours.layers[base:] {
+		for _, e := range l.entries {
+			require.False(t, e.time.After(ours.created()), "%s: %s has the time %s, after T", platform, e.name, e.time)
+		}
+	}
+}
+
+func union[V any](a, b map[string]V) map[string]V {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build integration
+
+package parity
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// compareFailures requires that both builds failed for the same reason, and
+// that both point at the same lines of the Dockerfile.
+func compareFailures(t *testing.T, says string, stock, ours printout) {
+	t.Helper()
+	require.Error(t, stock.err, stock.all)
+	require.Error(t, ours.err, ours.all)
+	require.Contains(t, stock.all, says)
+	require.Contains(t, ours.all, says)
+	require.Equal(t, stock.err.Error()[strings.LastIndex(stock.err.Error(), ":"):], ours.err.Error()[strings.LastIndex(ours.err.Error(), ":"):], "exit status")
+	require.Equal(t, sourceLines(stock.all), sourceLines(ours.all), "source lines")
+	require.Equal(t, reason(stock.all), reason(ours.all), "reason")
+}
+
+var block = regexp.MustCompile(`(?ms)^[^\n]*:\d+\n-{20}\n.*?^-{20}$`)
+
+// sourceLines is the part of the Dockerfile that an error is about.
+func sourceLines(log string) []string { return block.FindAllString(log, -1) }
+
+// reason is the last line that starts with ERROR.
+func reason(log string) string {
+	var last string
+	for line := range strings.Lines(log) {
+		if strings.HasPrefix(line, "ERROR: ") {
+			last = strings.TrimSpace(line)
+		}
+	}
+	return last
+}
+
+// lintWarnings are the warnings that buildx sums up at the end, without ours.
+func lintWarnings(log string) []string {
+	_, list, _ := strings.Cut(log, " found (use docker --debug to expand):\n")
+	var warnings []string
+	for line := range strings.Lines(list) {
+		if strings.HasPrefix(line, " - ") && !strings.Contains(line, "[plomb]") {
+			warnings = append(warnings, strings.TrimSpace(line))
+		}
+	}
+	return warnings
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build integration
+
+package parity
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/stretchr/testify/require"
+)
+
+// A layout is an OCI layout in a tar file, by name.
+type layout map[string][]byte
+
+func openLayout(t testing.TB, path string) layout {
+	t.Helper()
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	l := layout{}
+	for tr := tar.NewReader(f); ; {
+		hdr, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return l
+		}
+		require.NoError(t, err)
+		l[hdr.Name], err = io.ReadAll(tr)
+		require.NoError(t, err)
+	}
+}
+
+func (l layout) blob(t testing.TB, d digest.Digest) []byte {
+	t.Helper()
+	data, ok := l["blobs/sha256/"+d.Encoded()]
+	require.True(t, ok, "the layout has no %s", d)
+	return data
+}
+
+// index returns the image index, or one made up around the only manifest.
+func (l layout) index(t testing.TB) ocispecs.Index {
+	t.Helper()
+	var top ocispecs.Index
+	require.NoError(t, json.Unmarshal(l["index.json"], &top))
+	require.Len(t, top.Manifests, 1)
+	if top.Manifests[0].MediaType != ocispecs.MediaTypeImageIndex {
+		return top
+	}
+	var index ocispecs.Index
+	require.NoError(t, json.Unmarshal(l.blob(t, top.Manifests[0].Digest), &index))
+	return index
+}
+
+// An image is one platform's, taken apart.
+type image struct {
+	config      map[string]any
+	layers      []layer
+	annotations map[string]string
+}
+
+type layer struct {
+	diffID  digest.Digest
+	entries []entry
+}
+
+// An entry is one header of a layer's tar.
+type entry struct {
+	name string
+	time time.Time
+	tar  *tar.Header
+	node node
+}
+
+// images are those of the index that are no attestations, by platform.
+func (l layout) images(t testing.TB) map[string]image {
+	t.Helper()
+	all := map[string]image{}
+	for _, d := range l.index(t).Manifests {
+		if d.Annotations["vnd.docker.reference.type"] != "" {
+			continue
+		}
+		var m ocispecs.Manifest
+		require.NoError(t, json.Unmarshal(l.blob(t, d.Digest), &m))
+		img := image{annotations: m.Annotations}
+		require.NoError(t, json.Unmarshal(l.blob(t, m.Config.Digest), &img.config))
+		for _, layer := range m.Layers {
+			img.layers = append(img.layers, readLayer(t, l.blob(t, layer.Digest)))
+		}
+		p := img.config
+		name := strings.TrimSuffix(p["os"].(string)+"/"+p["architecture"].(string)+"/"+text(p["variant"]), "/")
+		require.NotContains(t, all, name)
+		all[name] = img
+	}
+	return all
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+func readLayer(t testing.TB, data []byte) layer {
+	t.Helper()
+	zr, err := gzip.NewReader(bytes.NewReader(data))
+	require.NoError(t, err)
+	plain, err := io.ReadAll(zr)
+	require.NoError(t, err)
+	l := layer{diffID: digest.FromBytes(plain)}
+	for tr := tar.NewReader(bytes.NewReader(plain)); ; {
+		hdr, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return l
+		}
+		require.NoError(t, err)
+		content, err := io.ReadAll(tr)
+		require.NoError(t, err)
+		l.entries = append(l.entries, entry{name: hdr.Name, time: hdr.ModTime, tar: hdr, node: newNode(hdr, content)})
+	}
+}
+
+// created is T, or SOURCE_DATE_EPOCH where that was given: no file of the
+// build is later than either.
+func (i image) created() time.Time {
+	created, err := time.Parse(time.RFC3339Nano, text(i.config["created"]))
+	if err != nil {
+		return time.Time{} // every file is later
+	}
+	return created
+}
+
+// settled is the config without what is documented to differ: times, and the
+// digests of layers, which depend on them.
+func (i image) settled() map[string]any {
+	config := map[string]any{}
+	for key, value := range i.config {
+		switch key {
+		case "created":
+		case "rootfs":
+			ids, _ := value.(map[string]any)["diff_ids"].([]any)
+			config["layers"] = len(ids)
+		case "history":
+			var list []any
+			for _, h := range value.([]any) {
+				kept := map[string]any{}
+				for k, v := range h.(map[string]any) {
+					if k != "created" {
+						kept[k] = v
+					}
+				}
+				list = append(list, kept)
+			}
+			config["history"] = list
+		default:
+			config[key] = value
+		}
+	}
+	return config
+}
+
+func commonLayers(a, b image) int {
+	n := 0
+	for n < min(len(a.layers), len(b.layers)) && a.layers[n].diffID == b.layers[n].diffID {
+		n++
+	}
+	return n
+}
