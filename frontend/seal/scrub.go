@@ -52,6 +52,12 @@ var ScrubRules = []ScrubRule{
 		Reason: "holds directory times; fontconfig makes it anew when it does not match",
 	},
 	{
+		ID:      "java-keystore",
+		Paths:   []string{"/etc/ssl/certs/java/cacerts", "/etc/pki/ca-trust/extracted/java/cacerts"},
+		Reason:  "ca-certificates-java gives each entry the time of the build; a later time than T becomes T",
+		rewrite: clampKeystoreTimes,
+	},
+	{
 		ID:     "ldconfig-aux-cache",
 		Paths:  []string{"/var/cache/ldconfig/aux-cache"},
 		Reason: "holds inode numbers and change times; only speeds up the next ldconfig",
@@ -62,9 +68,20 @@ var ScrubRules = []ScrubRule{
 		Reason: "random, and must not be the same in two containers: it is made at first boot when missing",
 	},
 	{
+		ID:     "npm-cache",
+		Paths:  []string{"/root/.npm/_cacache/index-v5/*/*/*", "/home/*/.npm/_cacache/index-v5/*/*/*"},
+		Reason: "holds wall times of downloads; npm fetches anew what its index does not have",
+	},
+	{
 		ID:     "npm-log",
 		Paths:  []string{"/root/.npm/_logs/*", "/home/*/.npm/_logs/*", "/root/.npm/_update-notifier-last-checked"},
 		Reason: "wall times of the build",
+	},
+	{
+		ID: "pip-cache",
+		Paths: []string{"/root/.cache/pip/http/*/*/*/*/*/*", "/home/*/.cache/pip/http/*/*/*/*/*/*",
+			"/root/.cache/pip/http-v2/*/*/*/*/*/*", "/home/*/.cache/pip/http-v2/*/*/*/*/*/*"},
+		Reason: "holds the dates of the server's answers; pip fetches anew what is missing",
 	},
 	{
 		ID:     "pip-log",

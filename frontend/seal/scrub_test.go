@@ -21,8 +21,16 @@ var samples = map[string][]string{
 	"fontconfig-cache":   {"var/cache/fontconfig/3830d5c3ddfd5cd38a049b759396e72e-le64.cache-8", "var/cache/fontconfig/CACHEDIR.TAG"},
 	"ldconfig-aux-cache": {"var/cache/ldconfig/aux-cache"},
 	"machine-id":         {"etc/machine-id", "var/lib/dbus/machine-id"},
-	"npm-log":            {"root/.npm/_logs/2024-05-06T07_08_09_123Z-debug-0.log", "home/node/.npm/_logs/x.log", "root/.npm/_update-notifier-last-checked"},
-	"pip-log":            {"root/.cache/pip/selfcheck/b43a1b6e2d1f9e8a.json", "home/app/.cache/pip/selfcheck/x.json", "root/.pip/pip.log"},
+	"npm-cache": {
+		"root/.npm/_cacache/index-v5/0a/1b/6f0b5d9e2f8a4a1e7b6e",
+		"home/node/.npm/_cacache/index-v5/0a/1b/6f0b5d9e2f8a4a1e7b6e",
+	},
+	"npm-log": {"root/.npm/_logs/2024-05-06T07_08_09_123Z-debug-0.log", "home/node/.npm/_logs/x.log", "root/.npm/_update-notifier-last-checked"},
+	"pip-cache": {
+		"root/.cache/pip/http/0/1/2/3/4/01234b1e0f", "home/app/.cache/pip/http/0/1/2/3/4/01234b1e0f",
+		"root/.cache/pip/http-v2/0/1/2/3/4/01234b1e0f.body", "home/app/.cache/pip/http-v2/0/1/2/3/4/01234b1e0f",
+	},
+	"pip-log": {"root/.cache/pip/selfcheck/b43a1b6e2d1f9e8a.json", "home/app/.cache/pip/selfcheck/x.json", "root/.pip/pip.log"},
 }
 
 // kept has neighbours of what is scrubbed, which must stay.
