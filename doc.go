@@ -21,6 +21,7 @@
 //
 //	provenance             in-toto statement, subjects, where the bundle travels
 //	provenance/slsa        SLSA v1 predicate and the parameters of plomb's build type
+//	provenance/contents    digest of a folder: what a local build context was
 //	provenance/sign        statement and token → Sigstore bundle
 //
 // # Node: a digest becomes a decision

@@ -34,7 +34,19 @@ type ExternalParameters struct {
 	Target     string            `json:"target,omitempty"`
 	Platforms  []string          `json:"platforms"`
 	Args       map[string]string `json:"args,omitempty"`
-	Source     *Source           `json:"source,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	// Options are those of the client that can change what a step does, by
+	// their names in docs/build-type.md.
+	Options map[string]string `json:"options,omitempty"`
+	// Context is the main build context; Contexts are the named ones.
+	Context  *Context           `json:"context,omitempty"`
+	Contexts map[string]Context `json:"contexts,omitempty"`
+	// Secrets are the ids, never the values, of secrets that steps mount.
+	Secrets []string `json:"secrets,omitempty"`
+	// Masked are the parameters, such as args.HTTP_PROXY, of which the value
+	// or a part of it was left out.
+	Masked []string `json:"masked,omitempty"`
+	Source *Source  `json:"source,omitempty"`
 	// Repository is the registry name given as PLOMB_REPOSITORY.
 	Repository string `json:"repository,omitempty"`
 }
@@ -43,6 +55,27 @@ type ExternalParameters struct {
 type Dockerfile struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
+	// From is the kind of context that it came out of.
+	From string `json:"from,omitempty"`
+}
+
+// Kinds of context.
+const (
+	ContextLocal  = "local"      // a folder of the client's
+	ContextGit    = "git"        // BuildKit fetched it
+	ContextHTTP   = "http"       // an archive or a Dockerfile, downloaded
+	ContextImage  = "image"      // a container image
+	ContextLayout = "oci-layout" // an image in a folder of the client's
+	ContextInput  = "input"      // the result of another build
+)
+
+// Context is where files came from. Digest is what pins a context that
+// BuildKit fetched: gitCommit or sha256. A local context is pinned by the
+// resolved dependency local://URI.
+type Context struct {
+	Kind   string            `json:"kind"`
+	URI    string            `json:"uri,omitempty"`
+	Digest map[string]string `json:"digest,omitempty"`
 }
 
 // Source is where the build context came from, as the client told it.
@@ -50,13 +83,35 @@ type Source struct {
 	Repository string `json:"repository,omitempty"`
 	Revision   string `json:"revision,omitempty"`
 	Ref        string `json:"ref,omitempty"`
+	// Context and Dockerfile are the folders of both in the repository.
+	Context    string `json:"context,omitempty"`
+	Dockerfile string `json:"dockerfile,omitempty"`
+}
+
+// Annotations of resolved dependencies.
+const (
+	// AnnotationIncomplete marks one whose content no digest pins.
+	AnnotationIncomplete = "https://plombproject.github.io/incomplete"
+	// AnnotationContents holds the contents.Summary of a local context.
+	AnnotationContents = "https://plombproject.github.io/contents"
+	// AnnotationFilter holds the Filter of a local context.
+	AnnotationFilter = "https://plombproject.github.io/filter"
+)
+
+// Filter is what the build asked the client for, in BuildKit's patterns.
+type Filter struct {
+	Include []string `json:"include,omitempty"`
+	Exclude []string `json:"exclude,omitempty"`
+	Follow  []string `json:"follow,omitempty"`
 }
 
 // InternalParameters are set by the builder.
 type InternalParameters struct {
-	Frontend     Frontend          `json:"frontend"`
-	Sealing      Sealing           `json:"sealing"`
-	WorkerLabels map[string]string `json:"workerLabels,omitempty"`
+	Frontend Frontend `json:"frontend"`
+	Sealing  Sealing  `json:"sealing"`
+	// BuildPlatform is the machine's, as os/architecture[/variant].
+	BuildPlatform string            `json:"buildPlatform,omitempty"`
+	WorkerLabels  map[string]string `json:"workerLabels,omitempty"`
 }
 
 // Frontend is the plomb frontend that ran the build.

@@ -31,18 +31,25 @@ func full() slsa.Provenance {
 		BuildDefinition: slsa.BuildDefinition{
 			BuildType: slsa.BuildType,
 			ExternalParameters: slsa.ExternalParameters{
-				Dockerfile: slsa.Dockerfile{Name: "Dockerfile", SHA256: hex},
+				Dockerfile: slsa.Dockerfile{Name: "Dockerfile", SHA256: hex, From: slsa.ContextLocal},
 				Target:     "release",
+				Labels:     map[string]string{"team": "a"},
+				Options:    map[string]string{"network": "host"},
+				Context:    &slsa.Context{Kind: slsa.ContextGit, URI: "https://example.com/demo.git", Digest: map[string]string{"gitCommit": strings.Repeat("c", 40)}},
+				Contexts:   map[string]slsa.Context{"docs": {Kind: slsa.ContextLocal, URI: "docs"}},
+				Secrets:    []string{"npm"},
+				Masked:     []string{"args.HTTP_PROXY"},
 				Platforms:  []string{"linux/amd64", "linux/arm64/v8"},
 				Args:       map[string]string{"VERSION": "1.2 <&>", "A": ""},
-				Source:     &slsa.Source{Repository: "https://example.com/demo.git", Revision: strings.Repeat("c", 40), Ref: "refs/heads/main"},
+				Source:     &slsa.Source{Repository: "https://example.com/demo.git", Revision: strings.Repeat("c", 40), Ref: "refs/heads/main", Context: "app", Dockerfile: "app/build"},
 				Repository: "registry.example.com/team/app",
 			},
 			InternalParameters: slsa.InternalParameters{
 				Frontend: slsa.Frontend{Image: "example.com/plomb@sha256:" + hex, Version: "v1.0.0"},
 				Sealing: slsa.Sealing{Layers: "keep", Scrub: "on", SourceDateEpoch: &epoch,
 					Scrubbed: map[string][]slsa.Scrubbed{"linux/amd64": {{Path: "/var/log/dpkg.log", Rule: "dpkg-log"}}}},
-				WorkerLabels: map[string]string{"org.mobyproject.buildkit.worker.executor": "oci"},
+				BuildPlatform: "linux/amd64",
+				WorkerLabels:  map[string]string{"org.mobyproject.buildkit.worker.executor": "oci"},
 			},
 			ResolvedDependencies: []slsa.ResourceDescriptor{
 				{URI: "pkg:docker/debian@12", Digest: map[string]string{"sha256": hex}},
