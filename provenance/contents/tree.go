@@ -94,7 +94,9 @@ func (d Dir) Walk(_ context.Context, target string, fn fs.WalkDirFunc) error {
 func (d Dir) Open(path string) (io.ReadCloser, error) { return os.Open(filepath.Join(string(d), path)) }
 
 // Readlink implements Folder.
-func (d Dir) Readlink(path string) (string, error) { return os.Readlink(filepath.Join(string(d), path)) }
+func (d Dir) Readlink(path string) (string, error) {
+	return os.Readlink(filepath.Join(string(d), path))
+}
 
 // Unlike lists the paths of entries that recorded does not have as they are:
 // changed or added ones, at most max. missing is how many records have no
