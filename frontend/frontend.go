@@ -32,11 +32,18 @@ import (
 	"github.com/plombproject/plomb/provenance/sign"
 )
 
-// A Frontend is the builder's side of plomb. Every field must be set.
+// A Frontend is the builder's side of plomb. Every field but the last two must
+// be set.
 type Frontend struct {
 	Version string
 	Now     func() time.Time
 	HTTP    *http.Client // for tokens; Sigstore's services have clients of their own
+
+	// Bases makes a checker of base images from policy files, by name, and a
+	// trusted root. nil: a build that brings a policy fails.
+	Bases func(policy map[string][]byte, trustedRoot []byte) (BaseChecker, error)
+	// Images reads manifests. nil: no manifest on a base is foretold.
+	Images Registry
 }
 
 // A build is one run of the frontend.
@@ -47,6 +54,7 @@ type build struct {
 	options Options
 	source  *dockerui.Source
 	self    *self
+	bases   BaseChecker // nil: no policy for them
 	started time.Time
 }
 
@@ -61,7 +69,14 @@ func (f Frontend) Build(ctx context.Context, c client.Client) (_ *client.Result,
 	if res, done, err := b.subrequest(ctx); done || err != nil {
 		return res, err
 	}
-	signer, err := b.signer(ctx)
+	files, err := readSettings(ctx, b.ui, c)
+	if err != nil {
+		return nil, err
+	}
+	if b.bases, err = b.baseChecker(files); err != nil {
+		return nil, err
+	}
+	signer, err := b.signer(ctx, files)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +155,7 @@ type signer struct {
 
 // signer finds out whether there will be a signature. The token itself is
 // fetched when the build steps are done.
-func (b *build) signer(ctx context.Context) (*signer, error) {
+func (b *build) signer(ctx context.Context, files *settings) (*signer, error) {
 	s := &signer{source: credential.Source{Secrets: b.self.secrets(b.gateway), Client: b.HTTP, Now: b.Now}}
 	if b.options.Sign == SignOff {
 		return s, nil
@@ -156,7 +171,7 @@ func (b *build) signer(ctx context.Context) (*signer, error) {
 	if !present {
 		return s, nil
 	}
-	s.services, err = signingServices(ctx, b.ui, b.gateway)
+	s.services, err = files.services()
 	return s, err
 }
 

@@ -33,6 +33,7 @@ type Options struct {
 	Sign       SignMode
 	Squash     bool   // PLOMB_LAYERS=squash: one layer above the base
 	Scrub      bool   // leave out what differs on every build
+	Manifests  bool   // PLOMB_SUBJECTS=manifest: foretell manifests as well
 	Repository string // registry/name that the image is meant for, "" if not told
 }
 
@@ -50,7 +51,7 @@ var options = []option{
 	{"PLOMB_SBOM", []string{"off"}, func(*Options, string) error { return nil }},
 	{"PLOMB_SCRUB", []string{"on", "off"}, func(o *Options, v string) error { o.Scrub = v == "on"; return nil }},
 	{"PLOMB_SIGN", []string{"auto", "keyless", "off"}, func(o *Options, v string) error { o.Sign = SignMode(v); return nil }},
-	{"PLOMB_SUBJECTS", []string{"image-id"}, func(*Options, string) error { return nil }},
+	{"PLOMB_SUBJECTS", []string{"image-id", "manifest"}, func(o *Options, v string) error { o.Manifests = v == "manifest"; return nil }},
 }
 
 // takeOptions reads the PLOMB_* arguments and removes them from args, so that

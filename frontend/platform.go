@@ -29,6 +29,7 @@ type sealedPlatform struct {
 	config     digest.Digest // foretold digest of the image config
 	definition *pb.Definition
 	reports    []*seal.Report
+	manifests  []foretell.Manifest // foretold too, where it was asked for
 }
 
 // platform builds and seals the image for one platform, nil for the default one.
@@ -38,6 +39,9 @@ func (b *build) platform(ctx context.Context, platform *ocispecs.Platform, idx i
 		return nil, err
 	}
 	if err := guard(def); err != nil {
+		return nil, err
+	}
+	if err := b.checkBases(ctx, def); err != nil {
 		return nil, err
 	}
 	image := foretell.Image{Config: converted.Image, Base: converted.BaseImage}
@@ -54,7 +58,12 @@ func (b *build) platform(ctx context.Context, platform *ocispecs.Platform, idx i
 	if err != nil {
 		return nil, fmt.Errorf("foretell the image config: %w", err)
 	}
+	manifests, err := b.manifests(ctx, chain, image, config, reports)
+	if err != nil {
+		return nil, err
+	}
 	return &sealedPlatform{
+		manifests:  manifests,
 		result:     &dockerui.BuildResult{Reference: ref, Image: image.Config, BaseImage: image.Base, Epoch: converted.Epoch},
 		config:     digest.FromBytes(config),
 		definition: def,
@@ -99,6 +108,7 @@ type chain struct {
 	steps    []seal.Sealed
 	squashed *seal.Sealed // all of them as one layer, if the image has only one
 	result   llb.State
+	base     string // the source that the chain starts from, "" for scratch
 }
 
 // chain puts one seal behind the other, in the order of the layers.
@@ -108,23 +118,28 @@ func (b *build) chain(ctx context.Context, def *pb.Definition, image foretell.Im
 	if err != nil {
 		return nil, err
 	}
-	c := &chain{result: line.Base}
+	c := &chain{result: line.Base, base: line.BaseSource}
+	oneLayer := b.oneLayer(ctx, image, len(line.Steps))
 	below := line.Base
 	for _, step := range line.Steps {
 		s := helper.Add(seal.Step{
 			Lower: below, Upper: step.State, Parent: c.result, Name: step.Name,
-			Rules: seal.Rules{Time: times.Clamp, Scrub: b.options.Scrub && step.Kind == lineage.Exec},
+			Rules: seal.Rules{
+				Time:     times.Clamp,
+				Scrub:    b.options.Scrub && step.Kind == lineage.Exec,
+				Compress: b.options.Manifests && !oneLayer,
+			},
 		})
 		c.steps = append(c.steps, s)
 		below, c.result = step.State, s.State
 	}
-	if !b.oneLayer(ctx, image, len(line.Steps)) {
+	if !oneLayer {
 		return c, nil
 	}
 	image.Squash()
 	s := helper.Add(seal.Step{
 		Lower: line.Base, Upper: c.result, Parent: line.Base, Name: "all layers as one",
-		Rules: seal.Rules{Time: times.Clamp},
+		Rules: seal.Rules{Time: times.Clamp, Compress: b.options.Manifests},
 	})
 	c.squashed, c.result = &s, s.State
 	return c, nil
@@ -141,13 +156,17 @@ func (b *build) oneLayer(ctx context.Context, image foretell.Image, steps int) b
 	return b.options.Squash && steps > 1
 }
 
-// diffIDs are those of the layers that the chain puts on the base.
-func (c *chain) diffIDs(reports []*seal.Report) []digest.Digest {
+// layers are the reports of the layers that the chain puts on the base.
+func (c *chain) layers(reports []*seal.Report) []*seal.Report {
 	if c.squashed != nil {
-		reports = reports[len(reports)-1:]
+		return reports[len(reports)-1:]
 	}
+	return reports
+}
+
+func (c *chain) diffIDs(reports []*seal.Report) []digest.Digest {
 	ids := make([]digest.Digest, 0, len(reports))
-	for _, r := range reports {
+	for _, r := range c.layers(reports) {
 		ids = append(ids, r.DiffID)
 	}
 	return ids

@@ -25,6 +25,9 @@ func (c *collection) images() []attach.Image {
 	for i, p := range c.built {
 		platform := platforms.Normalize(c.targets[i])
 		out[i] = attach.Image{ID: platforms.FormatAll(platform), Platform: platform, Config: p.config}
+		for _, m := range p.manifests {
+			out[i].Manifests = append(out[i].Manifests, attach.Manifest(m))
+		}
 	}
 	return out
 }

@@ -5,12 +5,14 @@ package frontend
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/sigstore/sigstore-go/pkg/root"
+	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"github.com/plombproject/plomb/provenance/sign"
 )
@@ -21,19 +23,25 @@ const (
 
 	signingConfigFile = "signing_config.json"
 	trustedRootFile   = "trusted_root.json"
+	policyDir         = "policy"
 
 	maxSettingsFile = 4 << 20 // bytes
+	maxPolicyFiles  = 1000
 )
 
-// signingServices are those of the signing config in the named context plomb,
-// or, if there is none, the public-good instance of Sigstore.
-func signingServices(ctx context.Context, bc *dockerui.Client, c client.Client) (*sign.Services, error) {
-	files, err := settingsFiles(ctx, bc, c, signingConfigFile, trustedRootFile)
-	if err != nil {
-		return nil, err
-	}
-	if files[signingConfigFile] != nil {
-		return sign.LoadServices(files[signingConfigFile], files[trustedRootFile])
+// settings are the configuration files of a build. What the named context does
+// not have is nil.
+type settings struct {
+	signingConfig []byte
+	trustedRoot   []byte
+	policy        map[string][]byte // by file name
+}
+
+// services are those of the signing config, or, if there is none, the
+// public-good instance of Sigstore.
+func (s settings) services() (*sign.Services, error) {
+	if s.signingConfig != nil {
+		return sign.LoadServices(s.signingConfig, s.trustedRoot)
 	}
 	config, err := root.FetchSigningConfig()
 	if err != nil {
@@ -44,24 +52,35 @@ func signingServices(ctx context.Context, bc *dockerui.Client, c client.Client) 
 	if err != nil {
 		return nil, err
 	}
-	return sign.LoadServices(data, files[trustedRootFile])
+	return sign.LoadServices(data, s.trustedRoot)
 }
 
-// settingsFiles reads the files that the named context has; one that it has
-// not is missing from the result.
-func settingsFiles(ctx context.Context, bc *dockerui.Client, c client.Client, names ...string) (map[string][]byte, error) {
-	files := map[string][]byte{}
-	nc, err := bc.NamedContext(settingsContext, dockerui.ContextOpt{
+// readSettings reads the named context plomb, if the client gave one.
+func readSettings(ctx context.Context, ui *dockerui.Client, c client.Client) (*settings, error) {
+	s := &settings{}
+	wanted := []string{signingConfigFile, trustedRootFile, policyDir}
+	nc, err := ui.NamedContext(settingsContext, dockerui.ContextOpt{
 		NoDockerignore: true,
 		// The folder may hold keys as well: ask the client for nothing else.
-		AsyncLocalOpts: func() []llb.LocalOption { return []llb.LocalOption{llb.IncludePatterns(names)} },
+		AsyncLocalOpts: func() []llb.LocalOption { return []llb.LocalOption{llb.IncludePatterns(wanted)} },
 	})
 	if err != nil || nc == nil {
-		return files, err
+		return s, err
 	}
+	ref, err := solveContext(ctx, nc, c)
+	if err == nil && ref != nil {
+		err = s.read(ctx, ref)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("build context %q: %w", settingsContext, err)
+	}
+	return s, nil
+}
+
+func solveContext(ctx context.Context, nc *dockerui.NamedContext, c client.Client) (client.Reference, error) {
 	state, _, err := nc.Load(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("load the build context %q: %w", settingsContext, err)
+		return nil, err
 	}
 	def, err := state.Marshal(ctx)
 	if err != nil {
@@ -69,26 +88,60 @@ func settingsFiles(ctx context.Context, bc *dockerui.Client, c client.Client, na
 	}
 	res, err := c.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
 	if err != nil {
-		return nil, fmt.Errorf("load the build context %q: %w", settingsContext, err)
+		return nil, err
 	}
-	ref, err := res.SingleRef()
-	if err != nil || ref == nil {
-		return files, err
-	}
+	return res.SingleRef()
+}
+
+func (s *settings) read(ctx context.Context, ref client.Reference) error {
 	entries, err := ref.ReadDir(ctx, client.ReadDirRequest{Path: "/"})
 	if err != nil {
-		return nil, fmt.Errorf("list the build context %q: %w", settingsContext, err)
+		return err
 	}
 	for _, entry := range entries {
-		if !slices.Contains(names, entry.Path) {
+		switch entry.Path {
+		case signingConfigFile:
+			s.signingConfig, err = readSetting(ctx, ref, entry, "")
+		case trustedRootFile:
+			s.trustedRoot, err = readSetting(ctx, ref, entry, "")
+		case policyDir:
+			s.policy, err = readPolicy(ctx, ref)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readPolicy(ctx context.Context, ref client.Reference) (map[string][]byte, error) {
+	entries, err := ref.ReadDir(ctx, client.ReadDirRequest{Path: policyDir})
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) > maxPolicyFiles {
+		return nil, fmt.Errorf("%s has %d files, more than the %d allowed", policyDir, len(entries), maxPolicyFiles)
+	}
+	files := map[string][]byte{}
+	for _, entry := range entries {
+		if !slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(entry.Path)) {
 			continue
 		}
-		if entry.Size > maxSettingsFile {
-			return nil, fmt.Errorf("build context %q: %s has %d bytes, more than the %d allowed", settingsContext, entry.Path, entry.Size, maxSettingsFile)
-		}
-		if files[entry.Path], err = ref.ReadFile(ctx, client.ReadRequest{Filename: entry.Path}); err != nil {
-			return nil, fmt.Errorf("build context %q: read %s: %w", settingsContext, entry.Path, err)
+		if files[entry.Path], err = readSetting(ctx, ref, entry, policyDir); err != nil {
+			return nil, err
 		}
 	}
 	return files, nil
+}
+
+func readSetting(ctx context.Context, ref client.Reference, entry *fstypes.Stat, dir string) ([]byte, error) {
+	name := path.Join(dir, entry.Path)
+	if entry.Size > maxSettingsFile {
+		return nil, fmt.Errorf("%s has %d bytes, more than the %d allowed", name, entry.Size, maxSettingsFile)
+	}
+	data, err := ref.ReadFile(ctx, client.ReadRequest{Filename: name})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return data, nil
 }

@@ -32,6 +32,10 @@ const (
 	// AnnotationPlatform is the subject annotation that tells the platform, as
 	// os/architecture[/variant], that an image-id or manifest subject is for.
 	AnnotationPlatform = "platform"
+
+	// AnnotationMediaType is the subject annotation that tells the media type
+	// of the manifest that a manifest subject foretells.
+	AnnotationMediaType = "mediaType"
 )
 
 // ErrStatement reports bytes that are not an in-toto Statement v1 as plomb

@@ -87,12 +87,13 @@ func (r *run) weigh(c evidence.Candidate, f *finding) error {
 		return err
 	}
 	m := f.manifest
-	_, err = binding.Check(v.Payload, binding.Target{
+	target := binding.Target{
 		Manifest:         m.Entry.Digest,
 		Platform:         m.Platform,
 		Document:         m.Manifest,
 		EntryAnnotations: m.Entry.Annotations,
-	})
+	}
+	st, err := binding.Check(v.Payload, target)
 	if err != nil {
 		return err
 	}
@@ -100,6 +101,7 @@ func (r *run) weigh(c evidence.Candidate, f *finding) error {
 	f.judged = append(f.judged, policy.Signer{Issuer: v.Signer.Issuer, Subject: v.Signer.Subject, Authorities: v.Authorities})
 	f.signers = append(f.signers, decision.Signer{
 		Issuer: v.Signer.Issuer, Subject: v.Signer.Subject, SignedAt: v.SignedAt.UTC(), Bundle: c.Digest,
+		Foretold: binding.Foretold(st, target),
 	})
 	return nil
 }

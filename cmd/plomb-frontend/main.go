@@ -36,7 +36,10 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		f := frontend.Frontend{Version: version, Now: time.Now, HTTP: http.DefaultClient}
+		f := frontend.Frontend{
+			Version: version, Now: time.Now, HTTP: http.DefaultClient,
+			Bases: newBaseChecker, Images: registry{},
+		}
 		return grpcclient.RunFromEnvironment(ctx, f.Build)
 	}
 	switch args[0] {

@@ -75,6 +75,7 @@ func printDecision(stdio Stdio, form string, d *decision.Decision) error {
 		p.line(2, "config", "%s", m.Config)
 		for _, s := range m.Signers {
 			p.line(2, "signer", "%s (issuer %s), %s", s.Subject, s.Issuer, s.SignedAt.Format("2006-01-02 15:04:05 MST"))
+			p.foretold(s.Foretold, m.Digest)
 		}
 	}
 	for _, c := range d.Checks {
@@ -110,6 +111,18 @@ func printReport(stdio Stdio, form string, r *inspect.Report) error {
 	return p.err
 }
 
+// foretold says whether the manifest is one that the signature names, or only
+// has the image ID that it names.
+func (p *page) foretold(manifests []digest.Digest, got digest.Digest) {
+	switch {
+	case len(manifests) == 0:
+	case slices.Contains(manifests, got):
+		p.line(2, "foretold", "this very manifest")
+	default:
+		p.line(2, "foretold", "another manifest, %s: the layers are the signed ones, in another compression than gzip at its default level, or by a daemon with another deflate, or the manifest has annotations", manifests[0])
+	}
+}
+
 func (p *page) platform(pl inspect.Platform) {
 	p.line(0, "platform", "%s", pl.Platform)
 	p.line(1, "manifest", "%s", pl.Manifest)
@@ -120,6 +133,7 @@ func (p *page) platform(pl inspect.Platform) {
 	}
 	for _, b := range pl.Bundles {
 		p.bundle(b)
+		p.foretold(b.Foretold, pl.Manifest)
 	}
 	for _, a := range pl.Attestations {
 		p.line(1, "attestation", "%s, %d bytes, %s (unsigned)", a.PredicateType, a.Size, a.Digest)

@@ -35,6 +35,14 @@ type Image struct {
 	Platform ocispecs.Platform
 	// Config is the digest that the image config will have.
 	Config digest.Digest
+	// Manifests are what the manifest could be, where that was foretold.
+	Manifests []Manifest
+}
+
+// A Manifest is one that the image could get, by its media type.
+type Manifest struct {
+	MediaType string
+	Digest    digest.Digest
 }
 
 // Statement returns the bytes to sign: p about every image.
@@ -49,13 +57,28 @@ func Statement(images []Image, p slsa.Provenance) ([]byte, error) {
 		Predicate:     predicate,
 	}
 	for _, img := range images {
+		platform := platforms.Format(img.Platform)
 		s.Subject = append(s.Subject, provenance.Subject{
 			Name:        provenance.SubjectImageID,
-			Digest:      map[string]string{img.Config.Algorithm().String(): img.Config.Encoded()},
-			Annotations: map[string]string{provenance.AnnotationPlatform: platforms.Format(img.Platform)},
+			Digest:      digestSet(img.Config),
+			Annotations: map[string]string{provenance.AnnotationPlatform: platform},
 		})
+		for _, m := range img.Manifests {
+			s.Subject = append(s.Subject, provenance.Subject{
+				Name:   provenance.SubjectManifest,
+				Digest: digestSet(m.Digest),
+				Annotations: map[string]string{
+					provenance.AnnotationPlatform:  platform,
+					provenance.AnnotationMediaType: m.MediaType,
+				},
+			})
+		}
 	}
 	return json.Marshal(s)
+}
+
+func digestSet(d digest.Digest) map[string]string {
+	return map[string]string{d.Algorithm().String(): d.Encoded()}
 }
 
 // Bundle adds the signed bundle to the result for every image. multi tells

@@ -43,6 +43,9 @@ type Step struct {
 	Name string
 }
 
+// ImageScheme starts the identifier of a source that is an image in a registry.
+const ImageScheme = "docker-image://"
+
 // A Lineage is the way of a root filesystem.
 type Lineage struct {
 	// Base is the state before the first step: a source, or scratch.

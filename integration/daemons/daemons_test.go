@@ -7,57 +7,136 @@ package daemons
 import (
 	"testing"
 
+	"github.com/containerd/containerd/v2/core/images"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/integration/dockerfiles"
+	"github.com/plombproject/plomb/integration/stand"
 	"github.com/plombproject/plomb/provenance"
 )
 
-func everything(tag string) build {
-	return build{tag: tag, dockerfile: dockerfiles.Everything, files: dockerfiles.EverythingFiles()}
+func everything(on *stand.Stand, tag string, args ...string) build {
+	return build{on: on, tag: tag, dockerfile: dockerfiles.Everything, files: dockerfiles.EverythingFiles(), args: args}
 }
 
 // The same sources give the same platform manifest on every daemon, with every
-// snapshotter and worker, and the signed image verifies.
+// snapshotter and worker. What the frontend signed before the export is what
+// each of them then exported.
 func TestSameManifestOnEveryDaemon(t *testing.T) {
-	reference := everything("reference")
-	reference.on, reference.signed = shared, true
+	reference := everything(shared, "reference")
+	reference.signed = true
 	want, _ := reference.must(t)
 	require.Len(t, want.layers, 1+9)
 
-	for _, d := range daemons(t) {
+	for _, d := range every(t) {
 		t.Run(d.name, func(t *testing.T) {
-			b := everything(d.name)
-			b.on, b.signed = d.start(t), true
+			b := everything(d.start(t), d.name)
+			b.signed = true
 			got, log := b.must(t)
 			require.Equal(t, want.layers, got.layers)
 			require.Equal(t, want.config, got.config)
 			require.Equal(t, want.manifest, got.manifest)
-			require.NotContains(t, log, "[plomb] Daemon", "a signed build is right on all of them")
+			require.NotContains(t, log, "[plomb] Daemon", "signed images are the same on all of them")
 
 			require.Len(t, got.subjects, 1)
 			require.Equal(t, provenance.SubjectImageID, got.subjects[0].Name)
-			require.Equal(t, got.config.Encoded(), got.subjects[0].Digest["sha256"], "what was signed before the export")
+			require.Equal(t, got.config.Encoded(), got.subjects[0].Digest["sha256"])
 			out, err := in(t, shared, "plomb", "verify", got.ref)
 			require.NoError(t, err, out)
-			t.Logf("attestation manifest: %s, config %s, subject %v", got.attestation.ArtifactType, got.attestation.Config.MediaType, got.attestation.Subject != nil)
+		})
+	}
+}
 
-			two := build{tag: d.name + "-two", on: b.on, signed: true, files: b.files, args: []string{"--platform", "linux/amd64,linux/arm64"},
-				dockerfile: "FROM scratch\nARG TARGETARCH\nCOPY greeting /${TARGETARCH}\n"}
-			got, _ = two.must(t)
+// One signature for two platforms, on every version.
+func TestTwoPlatformsOnEveryDaemon(t *testing.T) {
+	var want []ocispecs.Descriptor
+	for _, d := range versions(t) {
+		t.Run(d.name, func(t *testing.T) {
+			b := build{on: d.start(t), tag: d.name + "-two", signed: true, files: dockerfiles.EverythingFiles(),
+				dockerfile: "FROM scratch\nARG TARGETARCH\nCOPY greeting /${TARGETARCH}\n",
+				args:       []string{"--platform", "linux/amd64,linux/arm64"}}
+			got, _ := b.must(t)
 			require.Len(t, got.subjects, 2)
-			out, err = in(t, shared, "plomb", "verify", got.ref)
+			out, err := in(t, shared, "plomb", "verify", got.ref)
 			require.NoError(t, err, out)
 
-			plain := everything(d.name + "-plain")
-			plain.on, plain.args = b.on, []string{"--provenance=false", "--build-arg", "PLOMB_SIGN=off"}
-			got, log = plain.must(t)
-			t.Log(got.mediaType, got.layerType)
-			require.Equal(t, want.config, got.config)
-			plain.args = []string{"--build-arg", "PLOMB_SIGN=off"}
-			got, log = plain.must(t)
-			t.Log("with provenance", got.mediaType, got.layerType)
-			require.Equal(t, want.config, got.config)
+			require.Greater(t, len(got.index.Manifests), 2)
+			platforms := got.index.Manifests[:2]
+			for i := range platforms {
+				platforms[i].Annotations = nil // the signature, new each time
+			}
+			if want == nil {
+				want = platforms
+			}
+			require.Equal(t, want, platforms)
+		})
+	}
+}
+
+// What docs/daemons.md says of the versions that differ. A row is a version of
+// hack/daemons/buildkit-*, or current.
+var defaults = map[string]struct {
+	// dockerTypes: images without attestations get Docker media types.
+	dockerTypes bool
+	// artifacts: attestation manifests are OCI artifacts that name their subject.
+	artifacts bool
+}{
+	"v0.26": {dockerTypes: true},
+	"v0.29": {dockerTypes: true},
+	"v0.31": {},
+	current: {artifacts: true},
+}
+
+// Where a daemon's defaults give another manifest, the build says so, and says
+// what to do; done so, the manifest is the same again.
+func TestDefaultsOfDaemons(t *testing.T) {
+	unsigned := []string{"--build-arg", "PLOMB_SIGN=off"}
+	bare := append([]string{"--provenance=false"}, unsigned...)
+	reference := everything(shared, "defaults")
+	want, _ := reference.must(t)
+
+	for _, d := range versions(t) {
+		t.Run(d.name, func(t *testing.T) {
+			row, known := defaults[d.version]
+			if !known {
+				t.Skipf("no row for %s", d.version)
+			}
+			on := d.start(t)
+
+			got, log := everything(on, d.name+"-bare", bare...).must(t)
+			require.Equal(t, want.config, got.config, "the image ID is the same whatever the media types")
+			if row.dockerTypes {
+				require.Contains(t, log, "[plomb] Daemon: ")
+				require.Equal(t, images.MediaTypeDockerSchema2Manifest, got.mediaType)
+				require.NotEqual(t, want.manifest, got.manifest)
+			} else {
+				require.NotContains(t, log, "[plomb] Daemon: ")
+				require.Equal(t, want.manifest, got.manifest)
+			}
+
+			oci := everything(on, d.name+"-oci", bare...)
+			oci.output = ",oci-mediatypes=true"
+			got, _ = oci.must(t)
+			require.Equal(t, want.manifest, got.manifest)
+
+			got, log = everything(on, d.name+"-attested", unsigned...).must(t)
+			require.NotContains(t, log, "[plomb] Daemon: ")
+			require.Equal(t, want.manifest, got.manifest)
+			require.Equal(t, row.artifacts, got.attestation.ArtifactType != "")
+			require.Equal(t, row.artifacts, got.attestation.Subject != nil)
+
+			// Docker media types and a signature: refused, or given OCI types.
+			docker := everything(on, d.name+"-docker")
+			docker.signed, docker.output = true, ",oci-mediatypes=false"
+			ref, log, err := docker.run(t)
+			if !row.dockerTypes {
+				require.Error(t, err)
+				require.Contains(t, log, "oci-mediatypes=false")
+				return
+			}
+			require.NoError(t, err, log)
+			require.Equal(t, want.manifest, pull(t, ref).manifest)
 		})
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plombproject/plomb/integration/stand"
 	"github.com/plombproject/plomb/integration/stand/standtest"
 )
@@ -53,51 +55,44 @@ func fail(err error) int {
 
 // A daemon is one way to run BuildKit.
 type daemon struct {
-	name    string // version-snapshotter, for the test's output
-	old     bool   // before v0.31, which changed what exporters do by default
+	version string // as in hack/daemons/buildkit-*, current, or yours
+	name    string // with snapshotter and worker, for the test's output
 	options stand.Options
 }
 
-// daemons lists each version with each snapshotter, and the containerd worker.
-func daemons(t *testing.T) []daemon {
+// current is the version that all other tests use.
+const current = "current"
+
+// every lists each version with each snapshotter, and the containerd worker.
+func every(t *testing.T) []daemon {
 	t.Helper()
-	versions := older(t)
-	versions["current"] = ""
 	var list []daemon
-	for version, program := range versions {
-		for _, snapshotter := range []string{"overlayfs", "native"} {
-			list = append(list, daemon{
-				name: version + "-" + snapshotter, old: version == "v0.26" || version == "v0.29",
-				options: stand.Options{BuildkitdProgram: program, Snapshotter: snapshotter},
-			})
-		}
+	for _, d := range versions(t) {
+		list = append(list, d)
+		d.name, d.options.Snapshotter = d.version+"-native", "native"
+		list = append(list, d)
 	}
-	return append(list, daemon{name: "current-containerd", options: stand.Options{ContainerdWorker: true}})
+	return append(list, daemon{version: current, name: "current-containerd", options: stand.Options{ContainerdWorker: true}})
 }
 
-// older maps versions to programs.
-func older(t *testing.T) map[string]string {
+// versions lists each version with overlayfs.
+func versions(t *testing.T) []daemon {
 	t.Helper()
+	list := []daemon{{version: current, name: "current-overlayfs"}}
 	if program := os.Getenv("PLOMB_BUILDKITD"); program != "" {
-		return map[string]string{"yours": program}
+		return append(list, daemon{version: "yours", name: "yours-overlayfs", options: stand.Options{BuildkitdProgram: program}})
 	}
 	modules, err := filepath.Glob("../../hack/daemons/buildkit-*")
-	if err != nil || len(modules) == 0 {
-		t.Fatalf("no modules hack/daemons/buildkit-*: %v", err)
-	}
-	programs := map[string]string{}
+	require.NoError(t, err)
+	require.NotEmpty(t, modules, "modules hack/daemons/buildkit-*")
 	for _, module := range modules {
 		version := strings.TrimPrefix(filepath.Base(module), "buildkit-")
 		program, err := filepath.Abs("../../.build/daemons/buildkitd-" + version)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := os.Stat(program); err != nil {
-			t.Fatalf("%v: run hack/tools --all-daemons", err)
-		}
-		programs[version] = program
+		require.NoError(t, err)
+		require.FileExists(t, program, "run hack/tools --all-daemons")
+		list = append(list, daemon{version: version, name: version + "-overlayfs", options: stand.Options{BuildkitdProgram: program}})
 	}
-	return programs
+	return list
 }
 
 // start starts the daemon beside the shared stand, for the length of the test.

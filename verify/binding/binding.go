@@ -86,6 +86,20 @@ func checkSubjects(subjects []provenance.Subject, target Target) error {
 	return reason
 }
 
+// Foretold lists the manifests that a statement foretells for target's
+// platform. The manifest may be another one and the statement still bind, by
+// the image ID: another compression, or another deflate in the daemon, gives
+// other bytes of the same layers.
+func Foretold(st *provenance.Statement, target Target) []digest.Digest {
+	var out []digest.Digest
+	for _, s := range st.Subject {
+		if s.Name == provenance.SubjectManifest && checkPlatform(s, target.Platform) == nil {
+			out = append(out, digest.NewDigestFromEncoded(digest.SHA256, s.Digest["sha256"]))
+		}
+	}
+	return out
+}
+
 func names(s provenance.Subject, dgst digest.Digest) bool {
 	return dgst.Algorithm() == digest.SHA256 && s.Digest["sha256"] == dgst.Encoded()
 }

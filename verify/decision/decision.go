@@ -110,6 +110,10 @@ type Signer struct {
 	Subject  string        `json:"subject"`
 	SignedAt time.Time     `json:"signedAt"`
 	Bundle   digest.Digest `json:"bundle"`
+	// Foretold are the manifests that the signature foretells for this
+	// platform; none if it speaks of the image ID alone. A manifest that is
+	// not among them has the same content in another compression.
+	Foretold []digest.Digest `json:"foretold,omitempty"`
 }
 
 // Outcome is how a check ended.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/plombproject/plomb/provenance"
 	"github.com/plombproject/plomb/provenance/slsa"
+	"github.com/plombproject/plomb/verify/binding"
 	"github.com/plombproject/plomb/verify/evidence"
 	"github.com/plombproject/plomb/verify/image"
 	"github.com/plombproject/plomb/verify/internal/document"
@@ -60,6 +61,8 @@ type Bundle struct {
 	PredicateType string               `json:"predicateType,omitempty"`
 	Subjects      []provenance.Subject `json:"subjects,omitempty"`
 	Build         *Build               `json:"build,omitempty"`
+	// Foretold are the manifests that the statement foretells for the platform.
+	Foretold []digest.Digest `json:"foretold,omitempty"`
 	// Error is why it cannot be read.
 	Error string `json:"error,omitempty"`
 }
@@ -126,7 +129,7 @@ func bundles(ctx context.Context, location evidence.Location, m image.Manifest) 
 		}
 		b := Bundle{Where: []string{c.Where}, Digest: c.Digest}
 		if err == nil {
-			err = b.describe(c.Bundle)
+			err = b.describe(c.Bundle, m.Platform)
 		}
 		if err != nil {
 			b.Error = err.Error()
@@ -137,7 +140,7 @@ func bundles(ctx context.Context, location evidence.Location, m image.Manifest) 
 }
 
 // describe fills in what the bundle claims.
-func (b *Bundle) describe(data []byte) error {
+func (b *Bundle) describe(data []byte, platform ocispec.Platform) error {
 	claim, err := trust.DescribeUnverified(data)
 	if err != nil {
 		return err
@@ -148,6 +151,7 @@ func (b *Bundle) describe(data []byte) error {
 		return err
 	}
 	b.PredicateType, b.Subjects = st.PredicateType, st.Subject
+	b.Foretold = binding.Foretold(st, binding.Target{Platform: platform})
 	var p slsa.Provenance
 	if st.PredicateType != provenance.PredicateSLSA1 {
 		return nil

@@ -31,21 +31,37 @@ const (
 // a dot; a sub-folder is refused, because policies in it would not be in force.
 // A folder without a policy gives an empty set, which admits nothing.
 func Load(path string) (*Set, error) {
-	files, err := list(path)
+	names, err := list(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	set := &Set{where: path}
-	var faults []error
-	sum := sha256.New()
-	for _, file := range files {
-		data, err := limit.ReadFile(file, MaxFile)
+	files := make([]File, len(names))
+	for i, name := range names {
+		data, err := limit.ReadFile(name, MaxFile)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
-		fmt.Fprintf(sum, "%s\n%d\n", filepath.Base(file), len(data))
-		sum.Write(data)
-		policies, err := Parse(file, data)
+		files[i] = File{Name: name, Data: data}
+	}
+	return FromFiles(path, files)
+}
+
+// A File is a policy file that somebody else has read.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// FromFiles is Load for files that are not on disk. where names the folder
+// that they stand for.
+func FromFiles(where string, files []File) (*Set, error) {
+	set := &Set{where: where}
+	var faults []error
+	sum := sha256.New()
+	for _, file := range files {
+		fmt.Fprintf(sum, "%s\n%d\n", filepath.Base(file.Name), len(file.Data))
+		sum.Write(file.Data)
+		policies, err := Parse(file.Name, file.Data)
 		faults = append(faults, err)
 		set.policies = append(set.policies, policies...)
 	}
