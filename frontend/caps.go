@@ -5,6 +5,10 @@ package frontend
 import (
 	"fmt"
 	"strings"
+
+	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"google.golang.org/grpc/codes"
 )
 
 // capabilities are those of BuildKit's Dockerfile frontend, whose libraries
@@ -27,7 +31,9 @@ func checkCaps(requested string) error {
 	for c := range strings.SplitSeq(requested, ",") {
 		name, _, _ := strings.Cut(c, "+")
 		if !capabilities[name] {
-			return fmt.Errorf("%w: %s: use a newer plomb frontend in the # syntax line", errCaps, name)
+			// Clients know this one by its type.
+			err := grpcerrors.WrapCode(errdefs.NewUnsupportedFrontendCapError(name), codes.Unimplemented)
+			return fmt.Errorf("%w: %w: use a newer plomb frontend in the # syntax line", errCaps, err)
 		}
 	}
 	return nil

@@ -37,3 +37,13 @@ func (c *collection) collect(build func(context.Context, *ocispecs.Platform, int
 		return p.result, nil
 	}
 }
+
+// of is what the platform came to, nil if it was not asked for.
+func (c *collection) of(p ocispecs.Platform) *sealedPlatform {
+	for i, target := range c.targets {
+		if platforms.FormatAll(platforms.Normalize(target)) == platforms.FormatAll(platforms.Normalize(p)) {
+			return c.built[i]
+		}
+	}
+	return nil
+}

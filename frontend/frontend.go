@@ -80,9 +80,16 @@ func (f Frontend) Build(ctx context.Context, c client.Client) (_ *client.Result,
 	if err != nil {
 		return nil, err
 	}
+	scanner, err := b.scanner(ctx)
+	if err != nil {
+		return nil, err
+	}
 	sealed := newCollection(b.ui)
 	rb, err := b.ui.Build(ctx, sealed.collect(b.platform))
 	if err != nil {
+		return nil, err
+	}
+	if err := b.scan(ctx, scanner, rb, sealed); err != nil {
 		return nil, err
 	}
 	bundle, err := b.sign(ctx, signer, sealed)
@@ -170,6 +177,9 @@ func (b *build) signer(ctx context.Context, files *settings) (*signer, error) {
 	}
 	if !present {
 		return s, nil
+	}
+	if err := refuseInlineCache(b.ui.BuildArgs); err != nil {
+		return nil, err
 	}
 	s.services, err = files.services()
 	return s, err

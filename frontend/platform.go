@@ -28,6 +28,8 @@ type sealedPlatform struct {
 	result     *dockerui.BuildResult
 	config     digest.Digest // foretold digest of the image config
 	definition *pb.Definition
+	converted  *dockerfile2llb.Result
+	state      llb.State // the sealed image
 	reports    []*seal.Report
 	manifests  []foretell.Manifest // foretold too, where it was asked for
 }
@@ -67,6 +69,8 @@ func (b *build) platform(ctx context.Context, platform *ocispecs.Platform, idx i
 		result:     &dockerui.BuildResult{Reference: ref, Image: image.Config, BaseImage: image.Base, Epoch: converted.Epoch},
 		config:     digest.FromBytes(config),
 		definition: def,
+		converted:  converted,
+		state:      chain.result,
 		reports:    reports,
 	}, nil
 }
@@ -118,6 +122,7 @@ func (b *build) chain(ctx context.Context, def *pb.Definition, image foretell.Im
 	if err != nil {
 		return nil, err
 	}
+	filesAsLayer(line, image)
 	c := &chain{result: line.Base, base: line.BaseSource}
 	oneLayer := b.oneLayer(ctx, image, len(line.Steps))
 	below := line.Base
@@ -178,6 +183,7 @@ func (b *build) solve(ctx context.Context, c *chain) (client.Reference, []*seal.
 	if err != nil {
 		return nil, nil, err
 	}
+	onceLocated(def.Source)
 	res, err := b.gateway.Solve(ctx, client.SolveRequest{Definition: def.ToPB(), CacheImports: b.ui.CacheImports})
 	if err != nil {
 		return nil, nil, err
@@ -195,6 +201,7 @@ func (b *build) solve(ctx context.Context, c *chain) (client.Reference, []*seal.
 		if graphs[i], err = s.ReportGraph(ctx); err != nil {
 			return nil, nil, err
 		}
+		onceLocated(graphs[i].Source)
 	}
 	reports := make([]*seal.Report, len(graphs))
 	eg, egCtx := errgroup.WithContext(ctx)

@@ -5,6 +5,7 @@ package frontend
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 
@@ -85,6 +86,14 @@ func solveContext(ctx context.Context, nc *dockerui.NamedContext, c client.Clien
 	def, err := state.Marshal(ctx)
 	if err != nil {
 		return nil, err
+	}
+	for dgst, op := range def.Metadata {
+		op.Description = maps.Clone(op.Description)
+		if op.Description == nil {
+			op.Description = map[string]string{}
+		}
+		op.Description["llb.customname"] = "[plomb] load settings"
+		def.Metadata[dgst] = op
 	}
 	res, err := c.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
 	if err != nil {

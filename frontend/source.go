@@ -3,8 +3,10 @@
 package frontend
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
@@ -13,6 +15,7 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
+	"google.golang.org/protobuf/proto"
 )
 
 // locate gives an error of the Dockerfile parser its source lines, which
@@ -49,6 +52,41 @@ func locateOp(err error, def *pb.Definition, op string) error {
 		err = errdefs.WithSource(err, &errdefs.Source{Info: def.Source.Infos[loc.SourceIndex], Ranges: loc.Ranges})
 	}
 	return err
+}
+
+// onceLocated removes repeated places of one operation. The graph of a sealed
+// image holds the Dockerfile's operations several times, and a client would
+// print the lines of one that fails as often.
+func onceLocated(src *pb.Source) {
+	if src == nil {
+		return
+	}
+	var infos []*pb.SourceInfo
+	index := make([]int32, len(src.Infos))
+	for i, info := range src.Infos {
+		same := slices.IndexFunc(infos, func(other *pb.SourceInfo) bool {
+			return other.Filename == info.Filename && bytes.Equal(other.Data, info.Data)
+		})
+		if same < 0 {
+			same = len(infos)
+			infos = append(infos, info)
+		}
+		index[i] = int32(same)
+	}
+	for _, locations := range src.Locations {
+		var once []*pb.Location
+		for _, l := range locations.Locations {
+			if int(l.SourceIndex) >= len(index) {
+				continue
+			}
+			moved := &pb.Location{SourceIndex: index[l.SourceIndex], Ranges: l.Ranges}
+			if !slices.ContainsFunc(once, func(other *pb.Location) bool { return proto.Equal(other, moved) }) {
+				once = append(once, moved)
+			}
+		}
+		locations.Locations = once
+	}
+	src.Infos = infos
 }
 
 func pbRanges(ranges []parser.Range) []*pb.Range {
