@@ -55,6 +55,7 @@ type build struct {
 	source  *dockerui.Source
 	self    *self
 	bases   BaseChecker // nil: no policy for them
+	sources sources     // of signed images, known once the steps are done
 	started time.Time
 }
 
@@ -192,6 +193,9 @@ func (b *build) sign(ctx context.Context, s *signer, sealed *collection) ([]byte
 			warn(ctx, b.source, "Unsigned", "the image is sealed but NOT signed: the build was given no signing credential. Pass an identity token with --secret id="+credential.IDToken+",src=FILE, or say PLOMB_SIGN=off if that is what you want.")
 		}
 		return nil, nil
+	}
+	if err := b.resolveSources(ctx, sealed); err != nil {
+		return nil, fmt.Errorf("write the provenance: %w", err)
 	}
 	token, err := s.source.Token(ctx)
 	if err != nil {

@@ -3,18 +3,13 @@
 package frontend
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"sort"
 	"strings"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/solver/pb"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/plombproject/plomb/frontend/attach"
-	"github.com/plombproject/plomb/frontend/credential"
 	"github.com/plombproject/plomb/frontend/materials"
 	"github.com/plombproject/plomb/provenance/slsa"
 )
@@ -65,7 +60,7 @@ func (c *collection) scrubbed() map[string][]slsa.Scrubbed {
 // provenance writes what is known of the build. signer is who vouches for it.
 func (b *build) provenance(sealed *collection, signer string) (*slsa.Provenance, error) {
 	defs := sealed.definitions()
-	resolved, err := materials.Of(defs, b.self.name)
+	resolved, err := materials.Of(defs, b.self.name, b.sources.facts)
 	if err != nil {
 		return nil, err
 	}
@@ -77,26 +72,19 @@ func (b *build) provenance(sealed *collection, signer string) (*slsa.Provenance,
 		d.Name = "frontend"
 		resolved = append(resolved, d)
 	}
-	args, err := publicArgs(b.ui.BuildArgs, defs)
+	external, err := b.external(sealed, defs)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(b.source.Data)
 	return &slsa.Provenance{
 		BuildDefinition: slsa.BuildDefinition{
-			BuildType: slsa.BuildType,
-			ExternalParameters: slsa.ExternalParameters{
-				Dockerfile: slsa.Dockerfile{Name: b.source.Filename, SHA256: hex.EncodeToString(sum[:])},
-				Target:     b.ui.Target,
-				Platforms:  sealed.platformNames(),
-				Args:       args,
-				Source:     b.vcs(),
-				Repository: b.options.Repository,
-			},
+			BuildType:          slsa.BuildType,
+			ExternalParameters: *external,
 			InternalParameters: slsa.InternalParameters{
-				Frontend:     slsa.Frontend{Image: strings.TrimPrefix(b.self.name, "docker-image://"), Version: b.Version},
-				Sealing:      b.sealing(sealed),
-				WorkerLabels: b.workerLabels(),
+				Frontend:      slsa.Frontend{Image: strings.TrimPrefix(b.self.name, "docker-image://"), Version: b.Version},
+				Sealing:       b.sealing(sealed),
+				BuildPlatform: platforms.Format(b.ui.BuildPlatforms[0]),
+				WorkerLabels:  b.workerLabels(),
 			},
 			ResolvedDependencies: resolved,
 		},
@@ -130,20 +118,6 @@ func (b *build) sealing(sealed *collection) slsa.Sealing {
 	return s
 }
 
-// vcs is what buildx says of the checkout that the context came from.
-func (b *build) vcs() *slsa.Source {
-	opts := b.gateway.BuildOpts().Opts
-	s := slsa.Source{
-		Repository: materials.WithoutCredentials(opts["vcs:source"]),
-		Revision:   opts["vcs:revision"],
-		Ref:        opts["vcs:ref"],
-	}
-	if s == (slsa.Source{}) {
-		return nil
-	}
-	return &s
-}
-
 func (b *build) workerLabels() map[string]string {
 	if workers := b.gateway.BuildOpts().Workers; len(workers) > 0 {
 		return workers[0].Labels
@@ -159,29 +133,4 @@ func (b *build) metadata(sealed *collection) slsa.Metadata {
 		m.StartedOn, m.FinishedOn = &started, &finished
 	}
 	return m
-}
-
-// publicArgs are the build arguments that may be published: none that shares
-// its name with a secret of the build, no proxy settings, and no credentials
-// in URLs.
-func publicArgs(args map[string]string, defs []*pb.Definition) (map[string]string, error) {
-	hidden := map[string]bool{"http_proxy": true, "https_proxy": true, "ftp_proxy": true, "all_proxy": true, "no_proxy": true}
-	for _, def := range defs {
-		for _, dt := range def.Def {
-			var op pb.Op
-			if err := proto.Unmarshal(dt, &op); err != nil {
-				return nil, fmt.Errorf("read the build graph: %w", err)
-			}
-			for _, id := range credential.MountedBy(&op) {
-				hidden[strings.ToLower(id)] = true
-			}
-		}
-	}
-	public := map[string]string{}
-	for name, value := range args {
-		if !hidden[strings.ToLower(name)] {
-			public[name] = materials.WithoutCredentials(value)
-		}
-	}
-	return public, nil
 }

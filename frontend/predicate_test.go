@@ -8,37 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/provenance/slsa"
 )
-
-func TestPublicArgs(t *testing.T) {
-	run := llb.Image("base").Run(llb.Shlex("x"),
-		llb.AddSecret("/run/secrets/x", llb.SecretID("NPM_TOKEN")), llb.AddSecret("PIP", llb.SecretID("pip-password"), llb.SecretAsEnv(true)))
-	def, err := run.Root().Marshal(t.Context(), llb.LinuxAmd64)
-	require.NoError(t, err)
-	got, err := publicArgs(map[string]string{
-		"VERSION": "1.2", "EMPTY": "",
-		"NPM_TOKEN": "s3cr3t", "npm_token": "s3cr3t", "Pip-Password": "s3cr3t",
-		"HTTP_PROXY": "http://u:s3cr3t@proxy", "https_proxy": "http://s3cr3t", "FTP_PROXY": "s3cr3t", "ALL_PROXY": "s3cr3t", "no_proxy": "s3cr3t.internal",
-		"INDEX": "https://user:s3cr3t@pypi.example/simple", "PIP_ARGS": "--index-url https://user:s3cr3t%@pypi.example/simple -v",
-		"MIRROR": "http://mirror.example/debian",
-	}, []*pb.Definition{{}, def.ToPB()})
-	require.NoError(t, err)
-	require.Equal(t, map[string]string{
-		"VERSION": "1.2", "EMPTY": "",
-		"INDEX": "https://pypi.example/simple", "PIP_ARGS": "--index-url https://pypi.example/simple -v",
-		"MIRROR": "http://mirror.example/debian",
-	}, got)
-
-	_, err = publicArgs(nil, []*pb.Definition{{Def: [][]byte{{0xff}}}})
-	require.ErrorContains(t, err, "read the build graph")
-}
 
 // prepared is a build whose platforms are sealed.
 func prepared(t *testing.T, g *gateway) (*build, *collection) {
@@ -69,11 +44,12 @@ func TestProvenance(t *testing.T) {
 	g := newGateway(t, dockerfile, "platform=linux/amd64,linux/arm64", "target=", "build-arg:PLOMB_REPOSITORY=example.com/team/app",
 		"build-arg:VERSION=1", "build-arg:mine=s3cr3t", "vcs:source=https://u:s3cr3t@example.com/repo.git", "vcs:revision=abc")
 	b, c := prepared(t, g)
+	require.NoError(t, b.resolveSources(t.Context(), c))
 	p, err := b.provenance(c, "https://example.com/signer")
 	require.NoError(t, err)
 
 	ext := p.BuildDefinition.ExternalParameters
-	require.Equal(t, slsa.Dockerfile{Name: "Dockerfile", SHA256: digest.FromString(dockerfile).Encoded()}, ext.Dockerfile)
+	require.Equal(t, slsa.Dockerfile{Name: "Dockerfile", SHA256: digest.FromString(dockerfile).Encoded(), From: "local"}, ext.Dockerfile)
 	require.Equal(t, []string{"linux/amd64", "linux/arm64"}, ext.Platforms)
 	require.Equal(t, map[string]string{"VERSION": "1"}, ext.Args, "mine is a secret's name, PLOMB_REPOSITORY an option")
 	require.Equal(t, &slsa.Source{Repository: "https://example.com/repo.git", Revision: "abc"}, ext.Source)

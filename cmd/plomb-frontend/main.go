@@ -18,6 +18,7 @@ import (
 
 	"github.com/plombproject/plomb/frontend"
 	"github.com/plombproject/plomb/frontend/credential"
+	"github.com/plombproject/plomb/frontend/materials"
 	"github.com/plombproject/plomb/frontend/seal"
 )
 
@@ -47,6 +48,8 @@ func run(ctx context.Context, args []string) error {
 		return seal.Main(ctx, args[1:])
 	case credential.Command:
 		return credential.Main(args[1:], os.Stdout)
+	case materials.Command:
+		return materials.Main(ctx)
 	case "version", "--version":
 		fmt.Println("plomb-frontend", version)
 		return nil

@@ -4,7 +4,9 @@
 // build graph, as resolved dependencies of a SLSA provenance. What is not
 // known to the digest is listed all the same and marked as incomplete.
 //
-// It reads the graph only; it fetches nothing.
+// Of reads the graph only. A Resolver asks BuildKit for what the graph does not
+// tell: which commit, which download, and the content of local contexts, which
+// a helper in the frontend's image digests within the build.
 package materials
 
 import (
@@ -18,14 +20,12 @@ import (
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/purl"
+	"github.com/opencontainers/go-digest"
 	"github.com/package-url/packageurl-go"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/plombproject/plomb/provenance/slsa"
 )
-
-// AnnotationIncomplete marks a dependency whose content no digest pins.
-const AnnotationIncomplete = "https://plombproject.github.io/incomplete"
 
 const (
 	imageScheme  = "docker-image://"
@@ -33,8 +33,8 @@ const (
 )
 
 // Of returns the sources of defs, without repetitions, sorted by URI. skip is
-// the frontend's own image, which is listed elsewhere.
-func Of(defs []*pb.Definition, skip string) ([]slsa.ResourceDescriptor, error) {
+// the frontend's own image, which is listed elsewhere; facts may be nil.
+func Of(defs []*pb.Definition, skip string, facts Facts) ([]slsa.ResourceDescriptor, error) {
 	found := map[string]slsa.ResourceDescriptor{}
 	for _, def := range defs {
 		for _, dt := range def.Def {
@@ -46,11 +46,11 @@ func Of(defs []*pb.Definition, skip string) ([]slsa.ResourceDescriptor, error) {
 			if src == nil || src.Identifier == skip {
 				continue
 			}
-			d, err := descriptor(src, op.Platform)
+			d, err := descriptor(src, op.Platform, facts[digest.FromBytes(dt)])
 			if err != nil {
 				return nil, err
 			}
-			found[d.URI+" "+d.Digest["sha256"]] = d
+			found[d.URI+" "+pin(d)] = d
 		}
 	}
 	return ordered(found), nil
@@ -65,12 +65,20 @@ func ordered(found map[string]slsa.ResourceDescriptor) []slsa.ResourceDescriptor
 		if out[i].URI != out[j].URI {
 			return out[i].URI < out[j].URI
 		}
-		return out[i].Digest["sha256"] < out[j].Digest["sha256"]
+		return pin(out[i]) < pin(out[j])
 	})
 	return out
 }
 
-func descriptor(src *pb.SourceOp, platform *pb.Platform) (slsa.ResourceDescriptor, error) {
+// pin is the digest of d as text; a source has at most one.
+func pin(d slsa.ResourceDescriptor) string {
+	for algorithm, sum := range d.Digest {
+		return algorithm + ":" + sum
+	}
+	return ""
+}
+
+func descriptor(src *pb.SourceOp, platform *pb.Platform, known *Fact) (slsa.ResourceDescriptor, error) {
 	if name, ok := strings.CutPrefix(src.Identifier, imageScheme); ok {
 		return Image(name, platform)
 	}
@@ -78,10 +86,14 @@ func descriptor(src *pb.SourceOp, platform *pb.Platform) (slsa.ResourceDescripto
 		return slsa.ResourceDescriptor{URI: src.Identifier, Digest: map[string]string{"sha256": sum}}, nil
 	}
 	d := slsa.ResourceDescriptor{URI: WithoutCredentials(src.Identifier)}
-	if sum, ok := strings.CutPrefix(src.Attrs[pb.AttrHTTPChecksum], "sha256:"); ok {
+	sum, checked := strings.CutPrefix(src.Attrs[pb.AttrHTTPChecksum], "sha256:")
+	switch {
+	case checked:
 		d.Digest = map[string]string{"sha256": sum}
-	} else {
-		d.Annotations = map[string]any{AnnotationIncomplete: true}
+	case known == nil:
+		d.Annotations = map[string]any{slsa.AnnotationIncomplete: true}
+	default:
+		known.describe(&d)
 	}
 	return d, nil
 }
@@ -106,17 +118,26 @@ func Image(name string, platform *pb.Platform) (slsa.ResourceDescriptor, error) 
 	if canonical, ok := named.(reference.Canonical); ok {
 		d.Digest = map[string]string{canonical.Digest().Algorithm().String(): canonical.Digest().Encoded()}
 	} else {
-		d.Annotations = map[string]any{AnnotationIncomplete: true}
+		d.Annotations = map[string]any{slsa.AnnotationIncomplete: true}
 	}
 	return d, nil
 }
 
 var scheme = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://`)
 
-// WithoutCredentials removes users and passwords from the URLs in text. What
-// looks like a URL and is none, as with a password that was not escaped, loses
-// everything up to its last @.
+// secretQuery finds query parameters that are there to let somebody in, as in
+// signed URLs of object stores.
+var secretQuery = regexp.MustCompile(`(?i)([?&;](?:sig|[^=&;#\s]*(?:token|signature|secret|passw|credential|api[-_]?key|access[-_]?key|auth)[^=&;#\s]*)=)[^&;#\s"',]+`)
+
+// WithoutCredentials removes users and passwords, and query parameters that
+// are credentials by their name, from the URLs in text. What looks like a URL
+// and is none, as with a password that was not escaped, loses everything up to
+// its last @.
 func WithoutCredentials(text string) string {
+	return secretQuery.ReplaceAllString(withoutUsers(text), "${1}")
+}
+
+func withoutUsers(text string) string {
 	var out strings.Builder
 	for {
 		at := scheme.FindStringIndex(text)

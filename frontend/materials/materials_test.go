@@ -17,7 +17,7 @@ import (
 
 var (
 	sum        = digest.FromString("x")
-	incomplete = map[string]any{materials.AnnotationIncomplete: true}
+	incomplete = map[string]any{slsa.AnnotationIncomplete: true}
 )
 
 func marshal(t *testing.T, s llb.State) *pb.Definition {
@@ -50,7 +50,7 @@ func TestOf(t *testing.T) {
 		marshal(t, using(llb.Image("debian:12@"+sum.String()), llb.HTTP("https://example.com/loose"), llb.Image("alpine@"+sum.String()))),
 		{},
 	}
-	got, err := materials.Of(defs, self)
+	got, err := materials.Of(defs, self, nil)
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff([]slsa.ResourceDescriptor{
 		{URI: "git://example.com/repo.git#main", Annotations: incomplete},
@@ -65,7 +65,7 @@ func TestOf(t *testing.T) {
 }
 
 func TestOfNothing(t *testing.T) {
-	got, err := materials.Of(nil, "")
+	got, err := materials.Of(nil, "", nil)
 	require.NoError(t, err)
 	require.NotNil(t, got, "in JSON it is an empty list, not null")
 	require.Empty(t, got)
@@ -74,7 +74,7 @@ func TestOfNothing(t *testing.T) {
 func TestOfKeepsWhatIsPinnedInOnePlaceOnly(t *testing.T) {
 	pinned, loose := llb.HTTP("https://example.com/f", llb.Checksum(sum)), llb.HTTP("https://example.com/f")
 	for _, s := range []llb.State{using(pinned, loose), using(loose, pinned)} {
-		got, err := materials.Of([]*pb.Definition{marshal(t, s)}, "")
+		got, err := materials.Of([]*pb.Definition{marshal(t, s)}, "", nil)
 		require.NoError(t, err)
 		require.Equal(t, []slsa.ResourceDescriptor{
 			{URI: "https://example.com/f", Annotations: incomplete},
@@ -84,7 +84,7 @@ func TestOfKeepsWhatIsPinnedInOnePlaceOnly(t *testing.T) {
 }
 
 func TestOfRefusesBrokenGraphs(t *testing.T) {
-	_, err := materials.Of([]*pb.Definition{{Def: [][]byte{{0xff}}}}, "")
+	_, err := materials.Of([]*pb.Definition{{Def: [][]byte{{0xff}}}}, "", nil)
 	require.ErrorContains(t, err, "read the build graph")
 
 	_, err = materials.Image("UPPER/case:?", nil)
@@ -130,7 +130,12 @@ func TestWithoutCredentials(t *testing.T) {
 		"https://u:p@a.example,https://u:p@b.example":                          "https://a.example,https://b.example",
 		"direct\nhttps://u:p@a.example\n":                                      "direct\nhttps://a.example\n",
 		"url=https://u:p@a.example/x":                                          "url=https://a.example/x",
-		`{"registry":"https://u:p@a.example/x"}`:                               `{"registry":"https://a.example/x"}`,
+		// Credentials in queries.
+		"https://s3.example/c.tar?X-Amz-Credential=AK%2F1&X-Amz-Signature=abc&versionId=7": "https://s3.example/c.tar?X-Amz-Credential=&X-Amz-Signature=&versionId=7",
+		"https://blob.example/c?sv=1&sig=abc%3D#x":                                         "https://blob.example/c?sv=1&sig=#x",
+		"https://git.example/r.git?ref=main&private_token=abc":                             "https://git.example/r.git?ref=main&private_token=",
+		"https://example.com/?design=a&assignee=b":                                         "https://example.com/?design=a&assignee=b",
+		`{"registry":"https://u:p@a.example/x"}`:                                           `{"registry":"https://a.example/x"}`,
 	} {
 		require.Equal(t, want, materials.WithoutCredentials(in), in)
 	}
