@@ -212,8 +212,10 @@ func (a *applier) touch(p string) {
 	}
 }
 
-// settleDirs sets the times of touched directories, deepest first, because
-// writing below a directory changes its time.
+// settleDirs gives all touched directories the time T, deepest first, because
+// writing below a directory changes its time. Their own times are unknown: a
+// snapshotter that copies, as the native one does, gives every directory the
+// time of the copy.
 func (a *applier) settleDirs() error {
 	dirs := make([]string, 0, len(a.touched))
 	for p := range a.touched {
@@ -224,12 +226,7 @@ func (a *applier) settleDirs() error {
 		return di > dj || di == dj && dirs[i] < dirs[j]
 	})
 	for _, p := range dirs {
-		info, err := os.Lstat(a.dirs.Upper + p)
-		if err != nil {
-			return err
-		}
-		mtime := a.clamp(info.ModTime())
-		if err := a.out.Chtimes(rel(p), mtime, mtime); err != nil {
+		if err := a.out.Chtimes(rel(p), a.rules.Time, a.rules.Time); err != nil {
 			return err
 		}
 	}

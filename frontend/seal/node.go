@@ -114,10 +114,7 @@ func (n node) copyContent(dst *os.File, src source) error {
 	}
 	defer in.Close()
 	if src.rewrite == nil && src.patch == nil {
-		// *os.File to *os.File: copy_file_range, which shares extents where
-		// the filesystem can.
-		_, err = io.Copy(dst, in)
-		return err
+		return copyData(dst, in, n.stat())
 	}
 	content, err := src.open(in)
 	if err != nil {
