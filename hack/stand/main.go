@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command stand is what hack/up, hack/down and hack/demo run: the packages of
+// Command stand is what hack/up, hack/down, hack/demo and hack/bench run: the packages of
 // integration with a command line. The --help of those describes it.
 package main
 
@@ -20,6 +20,7 @@ import (
 const usage = `usage: stand up [--root CHECKOUT] [--snapshotter overlayfs|native] DIR
        stand down [--keep] DIR
        stand tamper IMAGE NEWTAG
+       stand bench --root CHECKOUT [--runs N] DIR
 `
 
 func main() {
@@ -29,7 +30,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{"up": up, "down": down, "tamper": tamperWith}
+	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{"up": up, "down": down, "tamper": tamperWith, "bench": measure}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)
 		return 2

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build integration
+
+package sealing
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/integration/stand"
+)
+
+// buildLimit bounds one build; the slowest installs Debian packages.
+const buildLimit = 5 * time.Minute
+
+// An image is what a build exported as an OCI layout, with layers that are not
+// compressed.
+type image struct {
+	dir      string
+	log      string
+	manifest digest.Digest
+	layers   []digest.Digest
+}
+
+// sources are a Dockerfile without its syntax line, and other files.
+type sources struct {
+	dockerfile string
+	files      map[string]string
+}
+
+// build builds with the plomb frontend on s.
+func (src sources) build(t *testing.T, s *stand.Stand, args ...string) image {
+	t.Helper()
+	dest := filepath.Join(t.TempDir(), "image")
+	log := src.run(t, s, "# syntax="+overlayfs.Frontend+"\n", append(args, "--build-arg", "PLOMB_SIGN=off", "--output", "type=oci,tar=false,compression=uncompressed,force-compression=true,dest="+dest)...)
+	img := image{dir: dest, log: log}
+	var index ocispecs.Index
+	img.blob(t, filepath.Join(dest, "index.json"), &index)
+	for img.manifest = index.Manifests[0].Digest; ; img.manifest = index.Manifests[0].Digest {
+		index.Manifests = nil
+		if img.json(t, img.manifest, &index); index.Manifests == nil {
+			break
+		}
+	}
+	var manifest ocispecs.Manifest
+	img.json(t, img.manifest, &manifest)
+	for _, l := range manifest.Layers {
+		img.layers = append(img.layers, l.Digest)
+	}
+	return img
+}
+
+// stock builds a base image with BuildKit's own frontend, and pushes it.
+func (src sources) stock(t *testing.T, name string) string {
+	t.Helper()
+	ref := overlayfs.Registry + "/sealing/" + name
+	src.run(t, overlayfs, "", "--output", "type=image,push=true,name="+ref)
+	return ref
+}
+
+func (src sources) run(t *testing.T, s *stand.Stand, syntax string, args ...string) (log string) {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, content string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+	}
+	write("Dockerfile", syntax+src.dockerfile)
+	for name, content := range src.files {
+		write(name, content)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), buildLimit)
+	defer cancel()
+	args = append([]string{"build", "--progress=plain", "--provenance=false"}, args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "buildx"), append(args, dir)...)
+	cmd.Env = s.Environ()
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return string(out)
+}
+
+// same builds on both daemons, twice without cache on the first, and returns
+// the image that all builds made.
+func (src sources) same(t *testing.T, args ...string) image {
+	t.Helper()
+	first := src.build(t, overlayfs, append(args, "--no-cache")...)
+	again := src.build(t, overlayfs, append(args, "--no-cache")...)
+	other := src.build(t, native, args...)
+	require.Equal(t, first.layers, again.layers, "a second build without cache")
+	require.Equal(t, first.manifest, again.manifest, "a second build without cache")
+	require.Equal(t, first.layers, other.layers, "the native snapshotter")
+	require.Equal(t, first.manifest, other.manifest, "the native snapshotter")
+	return first
+}
+
+func (img image) path(d digest.Digest) string {
+	return filepath.Join(img.dir, "blobs", "sha256", d.Encoded())
+}
+
+func (img image) json(t *testing.T, d digest.Digest, into any) {
+	t.Helper()
+	img.blob(t, img.path(d), into)
+}
+
+func (img image) blob(t *testing.T, file string, into any) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(data, into))
+}
+
+// An entry is one of a layer's tar.
+type entry struct {
+	*tar.Header
+	content string // unless it is large
+}
+
+// entries are those of layer i, by name; negative i counts from the top.
+func (img image) entries(t *testing.T, i int) map[string]entry {
+	t.Helper()
+	if i < 0 {
+		i += len(img.layers)
+	}
+	f, err := os.Open(img.path(img.layers[i]))
+	require.NoError(t, err)
+	defer f.Close()
+	found := map[string]entry{}
+	for r := tar.NewReader(f); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return found
+		}
+		require.NoError(t, err)
+		e := entry{Header: h}
+		if h.Size < 1<<20 {
+			data, err := io.ReadAll(r)
+			require.NoError(t, err)
+			e.content = string(data)
+		}
+		found[h.Name] = e
+	}
+}
+
+var lastLine = regexp.MustCompile(`\S+\s*$`)
+
+// base makes one of hack/base's images and returns its reference.
+func base(t *testing.T, name string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join("..", "..", "hack", "base"), name)
+	cmd.Env = overlayfs.Environ()
+	out, err := cmd.Output()
+	require.NoError(t, err, "hack/base %s", name)
+	return strings.TrimSpace(lastLine.FindString(string(out)))
+}
