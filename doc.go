@@ -39,8 +39,9 @@
 //
 // An operator's command line asks the same library:
 //
-//	cmd/plomb              plomb verify, plomb inspect
+//	cmd/plomb              plomb verify, plomb inspect, plomb reproduce
 //	verify/inspect         what an image carries, without judging
+//	verify/reproduce       provenance → what to tell a builder; two images → what differs, and why
 //
 // # Around them
 //

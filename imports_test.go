@@ -151,6 +151,7 @@ var siblings = []struct {
 		},
 		composers: map[string]string{
 			"./verify/inspect":    "the second flow over the same steps: it shows and does not judge",
+			"./verify/reproduce":  "the third: it compares with what a builder makes of the same provenance",
 			"./verify/verifytest": "test fixtures, in no program",
 		},
 	},

@@ -26,6 +26,8 @@ type imageFlags struct {
 	hosts   string
 	timeout time.Duration
 	output  string
+	// requestTimeout bounds one request; 0 is enough for documents.
+	requestTimeout time.Duration
 }
 
 func (f *imageFlags) register(cmd *cobra.Command, stdio Stdio) {
@@ -73,8 +75,9 @@ func (f *imageFlags) open(ctx context.Context, arg string, offline bool, stdio S
 		return o, nil
 	}
 	registry := evidence.NewRegistry(ref.Name, evidence.RegistryOptions{
-		HostsDir:    f.hosts,
-		Credentials: dockerCredentials(stdio.Getenv),
+		HostsDir:       f.hosts,
+		Credentials:    dockerCredentials(stdio.Getenv),
+		RequestTimeout: f.requestTimeout,
 	})
 	o.location = registry
 	if o.digest == "" {

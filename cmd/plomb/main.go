@@ -91,6 +91,6 @@ Environment (each is the default of a flag):
 	cmd.SetIn(stdio.In)
 	cmd.SetOut(stdio.Out)
 	cmd.SetErr(stdio.Err)
-	cmd.AddCommand(verifyCommand(stdio), inspectCommand(stdio), versionCommand(stdio))
+	cmd.AddCommand(verifyCommand(stdio), inspectCommand(stdio), reproduceCommand(stdio), versionCommand(stdio))
 	return cmd
 }

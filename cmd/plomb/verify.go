@@ -59,6 +59,11 @@ Exit status: 0 allowed, 1 denied, 2 undecided, 64 wrong usage.`,
 			return f.run(cmd, args[0], stdio)
 		},
 	}
+	f.register(cmd, stdio)
+	return cmd
+}
+
+func (f *verifyFlags) register(cmd *cobra.Command, stdio Stdio) {
 	f.imageFlags.register(cmd, stdio)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.policies, "policy", nil, "policy file or folder `PATH`, may be repeated (PLOMB_POLICY, else "+defaultPolicy+")")
@@ -71,7 +76,6 @@ Exit status: 0 allowed, 1 denied, 2 undecided, 64 wrong usage.`,
 	flags.StringVar(&f.issuer, "certificate-oidc-issuer", "", "`ISSUER` the certificate must have")
 	flags.StringVar(&f.issuerRegExp, "certificate-oidc-issuer-regexp", "", "`REGEXP` for the issuer, matches anywhere unless anchored")
 	flags.StringVar(&f.key, "key", "", "not yet supported")
-	return cmd
 }
 
 // run decides, prints, and gives the verdict as exit status.
@@ -162,9 +166,18 @@ func loadAll(paths []string) (*policy.Set, error) {
 
 // decide always has a decision: what goes wrong before verify is one as well.
 func (f *verifyFlags) decide(ctx context.Context, arg string, matcher platforms.Matcher, policies func() (*policy.Set, error), stdio Stdio) *decision.Decision {
+	req, refused := f.request(ctx, arg, matcher, policies, stdio)
+	if refused != nil {
+		return refused
+	}
+	return verify.Verify(ctx, req)
+}
+
+// request is what verify has to be asked, or the decision where it cannot be.
+func (f *verifyFlags) request(ctx context.Context, arg string, matcher platforms.Matcher, policies func() (*policy.Set, error), stdio Stdio) (verify.Request, *decision.Decision) {
 	set, err := policies()
 	if err != nil {
-		return verify.Refused(arg, ocispec.Descriptor{}, err, time.Now())
+		return verify.Request{}, verify.Refused(arg, ocispec.Descriptor{}, err, time.Now())
 	}
 	img, err := f.open(ctx, arg, f.offline, stdio)
 	if f.name != "" {
@@ -176,14 +189,14 @@ func (f *verifyFlags) decide(ctx context.Context, arg string, matcher platforms.
 		if img.location != nil {
 			d.Requests = img.location.Requests()
 		}
-		return d
+		return verify.Request{}, d
 	}
-	return verify.Verify(ctx, verify.Request{
+	return verify.Request{
 		Name:       img.name,
 		Descriptor: desc,
 		Policy:     set,
 		Trust:      func() (*trust.Root, error) { return trust.Load(f.trustedRoot) },
 		Location:   img.location,
 		Platform:   matcher,
-	})
+	}, nil
 }
