@@ -85,6 +85,7 @@ func (f Frontend) Build(ctx context.Context, c client.Client) (_ *client.Result,
 	if err != nil {
 		return nil, err
 	}
+	b.warnDaemon(ctx, signer.services != nil)
 	sealed := newCollection(b.ui)
 	rb, err := b.ui.Build(ctx, sealed.collect(b.platform))
 	if err != nil {
@@ -110,6 +111,9 @@ func (f Frontend) prepare(ctx context.Context, c client.Client) (*build, error) 
 	b := &build{Frontend: f, gateway: c, started: f.Now()}
 	err := checkCaps(c.BuildOpts().Opts["frontend.caps"])
 	if err != nil {
+		return nil, err
+	}
+	if err := checkDaemon(c.BuildOpts()); err != nil {
 		return nil, err
 	}
 	if b.ui, err = dockerui.NewClient(c); err != nil {

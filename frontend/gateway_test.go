@@ -17,8 +17,8 @@ import (
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/gateway/client"
-	gwpb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/apicaps"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
@@ -43,6 +43,7 @@ type gateway struct {
 	secrets map[string]string
 	base    ocispecs.Image // config of every image
 	noImage bool           // the frontend was not started from an image
+	without apicaps.CapID  // a capability that this BuildKit lacks
 
 	mu       sync.Mutex
 	solved   []*pb.Definition
@@ -77,11 +78,10 @@ func (g *gateway) build() (*client.Result, error) {
 }
 
 func (g *gateway) BuildOpts() client.BuildOpts {
-	return client.BuildOpts{
-		Opts: g.opts, SessionID: "session",
-		Workers: []client.WorkerInfo{{Labels: map[string]string{"executor": "fake"}, Platforms: []ocispecs.Platform{{OS: "linux", Architecture: "amd64"}}}},
-		LLBCaps: pb.Caps.CapSet(pb.Caps.All()), Caps: gwpb.Caps.CapSet(gwpb.Caps.All()),
-	}
+	opts := without(g.without, false)
+	opts.Opts, opts.SessionID = g.opts, "session"
+	opts.Workers = []client.WorkerInfo{{Labels: map[string]string{"executor": "fake"}, Platforms: []ocispecs.Platform{{OS: "linux", Architecture: "amd64"}}}}
+	return opts
 }
 
 func (g *gateway) CurrentFrontend() (*llb.State, error) {

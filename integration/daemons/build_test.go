@@ -47,7 +47,9 @@ func (b build) run(t *testing.T) (ref, log string, err error) {
 		files[name] = content
 	}
 	for name, content := range files {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
 	}
 	ref = shared.Registry + "/it/daemons:" + b.tag
 	args := []string{"build", "--progress=plain", "--output", "type=image,push=true,name=" + ref + b.output}
