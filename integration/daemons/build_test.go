@@ -107,6 +107,16 @@ type pushed struct {
 	subjects    []provenance.Subject // of the signed statement
 }
 
+// signed lists the digests of the subjects with that name.
+func (p pushed) signed(name string) (digests []string) {
+	for _, s := range p.subjects {
+		if s.Name == name {
+			digests = append(digests, s.Digest["sha256"])
+		}
+	}
+	return digests
+}
+
 func pull(t *testing.T, ref string) pushed {
 	t.Helper()
 	repo, tag, err := tamper.Parse(ref)
