@@ -141,7 +141,8 @@ func images() map[string]func() (foretell.Image, int) {
 			i.Config.Config.ExposedPorts = map[string]struct{}{"80/tcp": {}}
 			i.Config.Config.StopSignal = "SIGKILL"
 			i.Config.Author, i.Config.Variant, i.Config.OSFeatures = "A <a@example.com>", "v8", []string{"x"}
-			i.Config.Config.ArgsEscaped = true //nolint:staticcheck // old images have it
+			//lint:ignore SA1019 old images have it
+			i.Config.Config.ArgsEscaped = true
 			return i, 1
 		},
 	}

@@ -93,7 +93,7 @@ func TestKeylessFailsInPlainWords(t *testing.T) {
 		answer http.HandlerFunc
 		says   string
 	}{
-		"refuses the token":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad audience", 401) }, "it answered 401 Unauthorized: bad audience"},
+		"refuses the token":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad audience", http.StatusUnauthorized) }, "it answered 401 Unauthorized: bad audience"},
 		"sends the token back":   {echo(400), "400 Bad Request"},
 		"a page of another kind": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, "invalid character"},
 		"no certificate":         {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }, "no certificates"},
