@@ -80,7 +80,7 @@ func Layer(ctx context.Context, d Dirs, rules Rules) (*Report, error) {
 		return nil, err
 	}
 	defer a.close()
-	if err := walk(ctx, d.Lower, d.Upper, "/", a.change); err != nil {
+	if err := walk(ctx, d.Lower, d.Upper, a.change); err != nil {
 		return nil, fmt.Errorf("carry over the changes of the step: %w", err)
 	}
 	if err := a.settleDirs(); err != nil {
