@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -64,11 +65,13 @@ func (src sources) build(t *testing.T, s *stand.Stand, args ...string) image {
 	return img
 }
 
-// stock builds a base image with BuildKit's own frontend, and pushes it.
+// stock builds a base image with BuildKit's own frontend, and pushes it. Its
+// creation time is that of the other bases; the times in it stay as they are.
 func (src sources) stock(t *testing.T, name string) string {
 	t.Helper()
 	ref := overlayfs.Registry + "/sealing/" + name
-	src.run(t, overlayfs, "", "--output", "type=image,push=true,name="+ref)
+	src.run(t, overlayfs, "", "--build-arg", "SOURCE_DATE_EPOCH="+strconv.FormatInt(created.Unix(), 10),
+		"--output", "type=image,push=true,name="+ref)
 	return ref
 }
 

@@ -133,8 +133,6 @@ ENTRYPOINT ["/program"]
 	require.True(t, entries["program"].ModTime.Equal(time.Unix(0, 0)), "T of an image from scratch")
 }
 
-// A base whose history tells of another number of layers than the build makes
-// cannot be taken apart; a COPY of nothing into a folder of a MergeOp may do so.
 func TestSquash(t *testing.T) {
 	src := sources{dockerfile: "FROM " + base(t, "busybox") + "\nRUN echo 1 > /one && echo gone > /gone\nRUN rm /gone && echo 2 > /two\nRUN true\n"}
 	img := src.same(t, "--build-arg", "PLOMB_LAYERS=squash")
