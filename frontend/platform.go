@@ -123,6 +123,9 @@ func (b *build) chain(ctx context.Context, def *pb.Definition, image foretell.Im
 		return nil, err
 	}
 	filesAsLayer(line, image)
+	if err := b.startAtInput(ctx, line, image); err != nil {
+		return nil, err
+	}
 	c := &chain{result: line.Base, base: line.BaseSource}
 	oneLayer := b.oneLayer(ctx, image, len(line.Steps))
 	below := line.Base

@@ -53,7 +53,7 @@ func TestCorpus(t *testing.T) {
 			t.Parallel()
 			s := load(t, path)
 			stock := s.build(t, "stock", nil)
-			ours := s.build(t, "plomb", withPlomb())
+			ours := s.build(t, "plomb", signed())
 			if s.fails != "" {
 				compareFailures(t, s.fails, stock.printout, ours.printout)
 				return
@@ -61,7 +61,10 @@ func TestCorpus(t *testing.T) {
 			require.NoError(t, stock.err, stock.all)
 			require.NoError(t, ours.err, ours.all)
 			require.ElementsMatch(t, lintWarnings(stock.all), lintWarnings(ours.all), "warnings")
-			compareIndexes(t, s, openLayout(t, stock.file), openLayout(t, ours.file))
+			layout := openLayout(t, ours.file)
+			compareIndexes(t, s, openLayout(t, stock.file), layout)
+			layout.requireSigned(t)
+			onlyOurs(t, stock.all, ours.all)
 		})
 	}
 }
@@ -159,6 +162,7 @@ func (s *sample) build(t *testing.T, name string, extra []string) outcome {
 // compareIndexes compares two images, platform by platform.
 func compareIndexes(t *testing.T, s *sample, stock, ours layout) {
 	t.Helper()
+	require.Equal(t, stock.index(t).Annotations, ours.index(t).Annotations, "annotations of the index")
 	theirs, mine := stock.images(t), ours.images(t)
 	require.Equal(t, slices.Sorted(maps.Keys(theirs)), slices.Sorted(maps.Keys(mine)), "platforms")
 	for platform, want := range theirs {
@@ -181,6 +185,7 @@ func compareImages(t *testing.T, s *sample, platform string, stock, ours image) 
 		t.Errorf("%s: image config (- stock, + plomb):\n%s", platform, diff)
 	}
 	require.Equal(t, stock.annotations, ours.annotations, "%s: annotations of the manifest", platform)
+	require.Equal(t, stock.descriptor, ours.descriptor, "%s: annotations of the descriptor", platform)
 	base := commonLayers(stock, ours)
 	want, got := stock.tree(), ours.tree()
 	for _, path := range slices.Sorted(maps.Keys(union(want, got))) {
@@ -198,6 +203,30 @@ func compareImages(t *testing.T, s *sample, platform string, stock, ours image) 
 			require.False(t, e.time.After(ours.created()), "%s: %s has the time %s, after T", platform, e.name, e.time)
 		}
 	}
+}
+
+// onlyOurs requires that what plomb does besides has a name that says so.
+func onlyOurs(t *testing.T, stock, ours string) {
+	t.Helper()
+	theirs := map[string]bool{}
+	for _, name := range steps(stock) {
+		theirs[what(name)] = true
+	}
+	for _, name := range steps(ours) {
+		// A base goes by the name of whichever build asked for it first.
+		if !theirs[what(name)] && !strings.HasPrefix(what(name), "FROM ") && !strings.Contains(name, shared.Frontend) {
+			require.Contains(t, name, "plomb] ", "a step without our name")
+		}
+	}
+}
+
+// what is the name of a step without its place in brackets: what two platforms
+// share has the name of either.
+func what(name string) string {
+	if _, rest, ok := strings.Cut(name, "] "); ok && strings.HasPrefix(name, "[") {
+		return rest
+	}
+	return name
 }
 
 func union[V any](a, b map[string]V) map[string]V {

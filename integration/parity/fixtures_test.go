@@ -37,6 +37,7 @@ import (
 //	GIT, COMMIT a repository with two commits, a tag v1 and a folder sub; its head
 //	KEY         the file of an SSH key
 //	REGISTRY    the registry
+//	TOKEN       the file of an identity token
 type fixtures map[string]string
 
 func (f fixtures) replacer(dir string) *strings.Replacer {
@@ -52,7 +53,7 @@ func newFixtures(ctx context.Context, dir string) (fixtures, func(), error) {
 	if err := os.MkdirAll(filepath.Join(dir, "www"), 0o755); err != nil {
 		return nil, nil, err
 	}
-	for _, make := range []func(context.Context, string) error{f.images, f.noHistory, f.layout, f.files, f.key} {
+	for _, make := range []func(context.Context, string) error{f.images, f.noHistory, f.layout, f.files, f.key, f.token} {
 		if err := make(ctx, dir); err != nil {
 			return nil, nil, err
 		}
@@ -212,6 +213,17 @@ func (f fixtures) files(ctx context.Context, dir string) error {
 		}
 	}
 	return nil
+}
+
+// token writes an identity token that outlives the tests.
+func (f fixtures) token(ctx context.Context, dir string) error {
+	p := command{name: "../../hack/token", args: []string{"--lifetime", "1h"}}.run(ctx)
+	if p.err != nil {
+		return fmt.Errorf("%w: %s", p.err, p.all)
+	}
+	lines := strings.Split(strings.TrimSpace(p.stdout), "\n")
+	f["TOKEN"] = filepath.Join(dir, "token")
+	return os.WriteFile(f["TOKEN"], []byte(lines[len(lines)-1]), 0o600)
 }
 
 func (f fixtures) key(context.Context, string) error {

@@ -19,6 +19,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/provenance"
 )
 
 // A layout is an OCI layout in a tar file, by name.
@@ -62,11 +64,30 @@ func (l layout) index(t testing.TB) ocispecs.Index {
 	return index
 }
 
+// requireSigned requires that the signature is about exactly the images that
+// were exported.
+func (l layout) requireSigned(t testing.TB) {
+	t.Helper()
+	var exported, foretold []string
+	for _, d := range l.index(t).Manifests {
+		if d.Annotations["vnd.docker.reference.type"] != "" {
+			continue
+		}
+		var m ocispecs.Manifest
+		require.NoError(t, json.Unmarshal(l.blob(t, d.Digest), &m))
+		exported = append(exported, m.Config.Digest.String())
+		require.NotEmpty(t, d.Annotations[provenance.BundleAnnotation], "not signed")
+		foretold = subjects(t, d.Annotations[provenance.BundleAnnotation])
+	}
+	require.ElementsMatch(t, exported, foretold, "exported images and signed images")
+}
+
 // An image is one platform's, taken apart.
 type image struct {
 	config      map[string]any
 	layers      []layer
-	annotations map[string]string
+	annotations map[string]string // of the manifest
+	descriptor  map[string]string // of its descriptor, without the bundle and the time
 }
 
 type layer struct {
@@ -92,7 +113,12 @@ func (l layout) images(t testing.TB) map[string]image {
 		}
 		var m ocispecs.Manifest
 		require.NoError(t, json.Unmarshal(l.blob(t, d.Digest), &m))
-		img := image{annotations: m.Annotations}
+		img := image{annotations: m.Annotations, descriptor: map[string]string{}}
+		for key, value := range d.Annotations {
+			if key != provenance.BundleAnnotation && key != ocispecs.AnnotationCreated {
+				img.descriptor[key] = value
+			}
+		}
 		require.NoError(t, json.Unmarshal(l.blob(t, m.Config.Digest), &img.config))
 		for _, layer := range m.Layers {
 			img.layers = append(img.layers, readLayer(t, l.blob(t, layer.Digest)))

@@ -36,7 +36,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	ctx := context.Background()
-	shared, err = start(ctx, dir, "a", stand.Options{Only: []string{stand.Registry, stand.Sigstore, stand.Buildkitd}})
+	shared, err = start(ctx, dir, "a", stand.Options{})
 	if err != nil {
 		return fail(err)
 	}
