@@ -49,20 +49,27 @@ func (src sources) build(t *testing.T, s *stand.Stand, args ...string) image {
 	dest := filepath.Join(t.TempDir(), "image")
 	log := src.run(t, s, "# syntax="+overlayfs.Frontend+"\n", append(args, "--build-arg", "PLOMB_SIGN=off", "--output", "type=oci,tar=false,compression=uncompressed,force-compression=true,dest="+dest)...)
 	img := image{dir: dest, log: log}
-	var index ocispecs.Index
-	img.blob(t, filepath.Join(dest, "index.json"), &index)
-	for img.manifest = index.Manifests[0].Digest; ; img.manifest = index.Manifests[0].Digest {
-		index.Manifests = nil
-		if img.json(t, img.manifest, &index); index.Manifests == nil {
-			break
-		}
-	}
+	img.manifest = manifestOf(t, img)
 	var manifest ocispecs.Manifest
 	img.json(t, img.manifest, &manifest)
 	for _, l := range manifest.Layers {
 		img.layers = append(img.layers, l.Digest)
 	}
 	return img
+}
+
+// manifestOf follows the layout's indexes to the first platform's manifest.
+func manifestOf(t *testing.T, img image) digest.Digest {
+	t.Helper()
+	var index ocispecs.Index
+	img.blob(t, filepath.Join(img.dir, "index.json"), &index)
+	for {
+		d := index.Manifests[0].Digest
+		index.Manifests = nil
+		if img.json(t, d, &index); index.Manifests == nil {
+			return d
+		}
+	}
 }
 
 // stock builds a base image with BuildKit's own frontend, and pushes it. Its
