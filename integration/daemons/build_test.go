@@ -24,8 +24,9 @@ import (
 	"github.com/plombproject/plomb/provenance"
 )
 
-// commandLimit bounds one command.
-const commandLimit = 3 * time.Minute
+// commandLimit bounds one command. The slowest installs Debian packages, with
+// the native snapshotter on a busy machine.
+const commandLimit = 10 * time.Minute
 
 // A build is one `buildx build` that pushes an image.
 type build struct {
