@@ -128,7 +128,30 @@ func (f *reproduceFlags) checkout(ctx context.Context, w *workplace, plan *repro
 		return fmt.Errorf("%w: the provenance names folders outside the repository: %q, %q", errSources, s.Context, s.Dockerfile)
 	}
 	in.context, in.dockerfile = filepath.Join(repo, dir), filepath.Join(repo, file)
+	for _, path := range []string{in.context, in.dockerfile} {
+		if err := inside(repo, path); err != nil {
+			return fmt.Errorf("%w: %w", errSources, err)
+		}
+	}
 	return f.checkModes(ctx, plan, in, repo)
+}
+
+// inside refuses a link in the repository that leads out of it: what is there
+// would be sent to the builder.
+func inside(repo, path string) error {
+	root, err := filepath.EvalSymlinks(repo)
+	if err != nil {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	rel, err := filepath.Rel(root, real)
+	if err != nil || !filepath.IsLocal(rel) {
+		return fmt.Errorf("%s is a link that leads out of the repository", path)
+	}
+	return nil
 }
 
 // checkModes checks the folder as it would be with one umask and another: git

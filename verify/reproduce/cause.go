@@ -184,18 +184,22 @@ func sameBut(pattern *regexp.Regexp) func(pair) bool {
 	}
 }
 
-const months = `(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*`
+// Pieces of patterns.
+const (
+	months = `(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*`
+	clock  = `\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AP]M)?`
+	zone   = `(?: ?(?:Z\b|UTC|GMT|CES?T|[A-Z]{3,4}\b|[+-]\d{2}:?\d{2}))?`
+	day    = `(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)`
+
+	// Seconds since 1970, or parts of them, from 2020 to 2033.
+	epoch = `\b1[6-9]\d{8}(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?\b`
+)
 
 var (
-	clock = `\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AP]M)?`
-	zone  = `(?: ?(?:Z\b|UTC|GMT|CES?T|[A-Z]{3,4}\b|[+-]\d{2}:?\d{2}))?`
-	day   = `(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)`
-
-	dates = regexp.MustCompile(`(?:` + day + `?` +
-		`(?:` + months + ` +\d{1,2}(?:,? +\d{4})?|\d{1,2}[ -]` + months + `[ -]\d{2,4}|\d{4}[-/.]?\d{2}[-/.]?\d{2}|\d{1,2}/\d{1,2}/\d{2,4})` +
+	dates = regexp.MustCompile(epoch + `|(?:` + day + `?` +
+		`(?:` + months + ` +\d{1,2}(?:,? +\d{4})?|\d{1,2}[ -]` + months + `[ -]\d{2,4}|(?:19|20)\d{2}[-/.]?\d{2}[-/.]?\d{2}|\d{1,2}/\d{1,2}/\d{2,4})` +
 		`(?:(?:[T ,_-]| at )+` + clock + zone + `)?(?: +\d{4}\b)?)` +
-		`|` + clock + zone +
-		`|\b1[6-9]\d{8}(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?\b`) // seconds since 1970, 2020 to 2033
+		`|` + clock + zone)
 	locales   = regexp.MustCompile(`\b(?:C|POSIX|[a-z]{2,3}_[A-Z]{2})(?:\.(?:UTF-?8|utf8|ISO-?8859-\d+))?(?:@[a-z]+)?\b`)
 	uuids     = regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
 	tokens    = regexp.MustCompile(`[A-Za-z0-9+/_-]{16,}={0,2}`)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,9 @@ func NewPlan(p *slsa.Provenance, platform string, given Given) (*Plan, error) {
 	}
 	if def.InternalParameters.Frontend.Image == "" {
 		return nil, fmt.Errorf("%w: it does not name the image of the frontend", ErrProvenance)
+	}
+	if !filepath.IsLocal(ext.Dockerfile.Name) || strings.Contains(ext.Dockerfile.Name, ":") {
+		return nil, fmt.Errorf("%w: the Dockerfile's name %q leads out of the context", ErrProvenance, ext.Dockerfile.Name)
 	}
 	plan.Flags = []string{"--platform=" + platform, "--provenance=false", "--sbom=false", "--no-cache"}
 	if ext.Target != "" {
@@ -147,6 +151,9 @@ func (p *Plan) contexts(def slsa.BuildDefinition) error {
 	}
 	p.Remote = remote
 	for _, name := range slices.Sorted(maps.Keys(ext.Contexts)) {
+		if name == "" || name == mainContext || strings.Contains(name, "=") {
+			return fmt.Errorf("%w: %q is no name of a build context", ErrProvenance, name)
+		}
 		value, err := p.place(def, name, ext.Contexts[name])
 		if err != nil {
 			return err

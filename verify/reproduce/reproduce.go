@@ -72,7 +72,10 @@ func Find(ctx context.Context, req verify.Request) (*Original, *decision.Decisio
 		if got := verify.Verify(ctx, one); got.Verdict == decision.Allow {
 			if s := signerOf(got, m, c); s != nil {
 				p, err := read(c, m)
-				return &Original{Manifest: m, Provenance: p, Signer: s}, d, err
+				if err != nil {
+					return nil, d, err
+				}
+				return &Original{Manifest: m, Provenance: p, Signer: s}, d, nil
 			}
 		}
 	}
