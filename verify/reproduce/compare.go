@@ -3,9 +3,11 @@
 package reproduce
 
 import (
+	"archive/tar"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -66,6 +68,9 @@ func Compare(ctx context.Context, r *Report, o *Original, from evidence.Location
 		r.Verdict, r.Reason = Identical, "the platform manifest is the same, bit for bit"
 		return nil
 	case r.SameImageID:
+		if err := sameContent(ctx, a, b); err != nil {
+			return err
+		}
 		r.Manifest = whyManifest(a.manifest, b.manifest)
 		r.Verdict, r.Reason = Identical, "the image ID is the same: every file and the config; the manifest is not, because of its compression or annotations"
 		return nil
@@ -98,6 +103,22 @@ func readSide(ctx context.Context, store document.Store, m image.Manifest) (*sid
 
 func (s *side) describe() *Side {
 	return &Side{Manifest: s.digest, Config: s.manifest.Config.Digest, Layers: len(s.manifest.Layers)}
+}
+
+// sameContent reads the layers that the manifests name by other digests: that
+// they are those of the config is so far only said.
+func sameContent(ctx context.Context, a, b *side) error {
+	for i := range a.manifest.Layers {
+		if a.manifest.Layers[i].Digest == b.manifest.Layers[i].Digest {
+			continue
+		}
+		for name, s := range map[string]*side{"image": a, "rebuilt image": b} {
+			if err := eachFile(ctx, s.store, s.layer(i), func(*tar.Header, io.Reader) error { return nil }); err != nil {
+				return fmt.Errorf("read layer %d of the %s: %w", i, name, err)
+			}
+		}
+	}
+	return nil
 }
 
 // whyManifest says in what the manifests of the same config differ.
@@ -167,11 +188,11 @@ func instructions(config ocispec.Image) []string {
 }
 
 func compareLayer(ctx context.Context, l *Layer, a, b *side) error {
-	x, err := files(ctx, a.store, a.manifest.Layers[l.Index])
+	x, err := files(ctx, a.store, a.layer(l.Index))
 	if err != nil {
 		return fmt.Errorf("read layer %d of the image: %w", l.Index, err)
 	}
-	y, err := files(ctx, b.store, b.manifest.Layers[l.Index])
+	y, err := files(ctx, b.store, b.layer(l.Index))
 	if err != nil {
 		return fmt.Errorf("read layer %d of the rebuilt image: %w", l.Index, err)
 	}
@@ -219,10 +240,10 @@ func (l *Layer) explain(ctx context.Context, a, b *side) error {
 	var before, after map[string][]byte
 	if len(want) > 0 {
 		var err error
-		if before, err = heads(ctx, a.store, a.manifest.Layers[l.Index], want); err != nil {
+		if before, err = heads(ctx, a.store, a.layer(l.Index), want); err != nil {
 			return err
 		}
-		if after, err = heads(ctx, b.store, b.manifest.Layers[l.Index], want); err != nil {
+		if after, err = heads(ctx, b.store, b.layer(l.Index), want); err != nil {
 			return err
 		}
 	}

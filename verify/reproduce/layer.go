@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/plombproject/plomb/internal/limit"
@@ -54,32 +55,54 @@ type node struct {
 	sum        [sha256.Size]byte
 }
 
-// eachFile streams the layer desc and calls visit for every entry, in order.
-// What visit does not read is read past. At the end the bytes must hash to the
-// digest of the layer.
-func eachFile(ctx context.Context, store document.Store, desc ocispec.Descriptor, visit func(*tar.Header, io.Reader) error) error {
+// A blob is a layer as the manifest has it, and the digest of its content as
+// the config has it.
+type blob struct {
+	ocispec.Descriptor
+	content digest.Digest
+}
+
+// layer is the i-th of the image.
+func (s *side) layer(i int) blob {
+	return blob{s.manifest.Layers[i], s.config.RootFS.DiffIDs[i]}
+}
+
+// eachFile streams a layer and calls visit for every entry, in order. What
+// visit does not read is read past. At the end the bytes must hash to the digest
+// in the manifest, and the tar to the one in the config: only the latter is
+// signed.
+func eachFile(ctx context.Context, store document.Store, desc blob, visit func(*tar.Header, io.Reader) error) error {
 	if err := document.CheckDigest(desc.Digest); err != nil {
 		return err
 	}
-	blob, err := store.Open(ctx, document.Blob, desc.Digest)
+	body, err := store.Open(ctx, document.Blob, desc.Digest)
 	if err != nil {
 		return fmt.Errorf("layer %s: %w", desc.Digest, err)
 	}
-	defer blob.Close()
-	in := &bounded{in: blob, hash: sha256.New(), left: desc.Size}
+	defer body.Close()
+	in := &bounded{in: body, hash: sha256.New(), left: desc.Size}
 	plain, done, err := decompress(in, desc.MediaType)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrLayer, desc.Digest, err)
 	}
 	defer done()
-	if err := walkTar(ctx, &bounded{in: plain, left: maxLayer}, visit); err != nil {
+	out := &bounded{in: plain, hash: sha256.New(), left: maxLayer}
+	if err := walkTar(ctx, out, visit); err != nil {
 		return fmt.Errorf("layer %s: %w", desc.Digest, err)
 	}
 	if _, err := io.Copy(io.Discard, in); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrLayer, desc.Digest, err)
 	}
-	if got := hex.EncodeToString(in.hash.Sum(nil)); got != desc.Digest.Encoded() {
-		return fmt.Errorf("%w: asked for layer %s, got bytes of sha256:%s", document.ErrDigest, desc.Digest, got)
+	if err := in.is(desc.Digest); err != nil {
+		return err
+	}
+	return out.is(desc.content)
+}
+
+// is demands that the bytes read have the digest.
+func (b *bounded) is(want digest.Digest) error {
+	if got := hex.EncodeToString(b.hash.Sum(nil)); got != want.Encoded() {
+		return fmt.Errorf("%w: asked for layer %s, got bytes of sha256:%s", document.ErrDigest, want, got)
 	}
 	return nil
 }
@@ -122,9 +145,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		return 0, fmt.Errorf("%w: the layer is longer than it should be", limit.ErrTooLarge)
 	}
-	if b.hash != nil {
-		b.hash.Write(p[:n])
-	}
+	b.hash.Write(p[:n])
 	return n, err
 }
 
@@ -150,7 +171,7 @@ func decompress(in io.Reader, mediaType string) (io.Reader, func(), error) {
 }
 
 // files digests every file of a layer.
-func files(ctx context.Context, store document.Store, desc ocispec.Descriptor) (map[string]node, error) {
+func files(ctx context.Context, store document.Store, desc blob) (map[string]node, error) {
 	found := map[string]node{}
 	err := eachFile(ctx, store, desc, func(hdr *tar.Header, content io.Reader) error {
 		if len(found) == maxFiles {
@@ -205,7 +226,7 @@ func (n node) differs(o node) []string {
 }
 
 // heads reads the beginnings of the files in want.
-func heads(ctx context.Context, store document.Store, desc ocispec.Descriptor, want map[string]bool) (map[string][]byte, error) {
+func heads(ctx context.Context, store document.Store, desc blob, want map[string]bool) (map[string][]byte, error) {
 	found := map[string][]byte{}
 	err := eachFile(ctx, store, desc, func(hdr *tar.Header, content io.Reader) error {
 		if !want[name(hdr)] || hdr.Typeflag != tar.TypeReg {
