@@ -115,7 +115,10 @@ func (l layout) images(t testing.TB) map[string]image {
 		require.NoError(t, json.Unmarshal(l.blob(t, d.Digest), &m))
 		img := image{annotations: m.Annotations, descriptor: map[string]string{}}
 		for key, value := range d.Annotations {
-			if key != provenance.BundleAnnotation && key != ocispecs.AnnotationCreated {
+			switch {
+			case key == provenance.BundleAnnotation, key == ocispecs.AnnotationCreated:
+			case strings.HasPrefix(key, "containerd.io/distribution.source."): // where the daemon pushed it before
+			default:
 				img.descriptor[key] = value
 			}
 		}
