@@ -152,6 +152,29 @@ func TestBuildOneLayerWhereHistoryIsMissing(t *testing.T) {
 	require.Contains(t, g.warnings[0], "3 new layers and the build makes 4")
 }
 
+// The cache has seals of another run of a step than the one it gave the next
+// step: no seal of the cache is used.
+func TestBuildSealsAnewWhatDoesNotFit(t *testing.T) {
+	for _, ranAgain := range []bool{false, true} {
+		for _, layers := range []string{"keep", "squash"} {
+			g := newGateway(t, dockerfile, signOff, "build-arg:PLOMB_LAYERS="+layers)
+			g.ranAgain = ranAgain
+			_, err := g.build()
+			require.NoError(t, err)
+			forced := 0
+			for _, def := range g.solved {
+				for _, md := range def.Metadata {
+					if md.IgnoreCache {
+						forced++
+					}
+				}
+			}
+			require.Equal(t, ranAgain, forced > 0)
+			require.Empty(t, g.warnings)
+		}
+	}
+}
+
 func TestBuildEmptyImages(t *testing.T) {
 	for _, text := range []string{"FROM base", "FROM base\nENV A=b", "FROM scratch\nLABEL a=b", "FROM scratch"} {
 		_, err := newGateway(t, text, signOff).build()

@@ -48,6 +48,7 @@ type gateway struct {
 	mu       sync.Mutex
 	solved   []*pb.Definition
 	warnings []string
+	ranAgain bool // cached seals are those of another run of their step
 }
 
 var (
@@ -134,8 +135,12 @@ func (g *gateway) files(def *pb.Definition) map[string]string {
 		return g.locals[strings.TrimPrefix(src.Identifier, "local://")]
 	}
 	if args := op.GetExec().GetMeta().GetArgs(); len(args) > 1 && args[1] == seal.Command {
-		report, err := json.Marshal(seal.Report{DiffID: digest.FromString(at.Digest), Size: 1, Changes: 1,
-			Scrubbed: []seal.Scrubbed{{Path: "/var/log/dpkg.log", Rule: "dpkg-log"}}})
+		r := seal.Report{DiffID: digest.FromString(at.Digest), Size: 1, Changes: 1, Lower: "run 1", Upper: "run 1",
+			Scrubbed: []seal.Scrubbed{{Path: "/var/log/dpkg.log", Rule: "dpkg-log"}}}
+		if md := def.Metadata[at.Digest]; g.ranAgain && (md == nil || !md.IgnoreCache) {
+			r.Upper = "run 0"
+		}
+		report, err := json.Marshal(r)
 		require.NoError(g.t, err)
 		return map[string]string{seal.ReportFile: string(report)}
 	}

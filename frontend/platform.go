@@ -109,15 +109,17 @@ func guard(def *pb.Definition) error {
 
 // A chain is the sealed layers of an image, as a build graph.
 type chain struct {
-	steps    []seal.Sealed
-	squashed *seal.Sealed // all of them as one layer, if the image has only one
-	result   llb.State
+	plan     []seal.Step // in the order of the layers; link sets their parents
+	squash   *seal.Step  // all of them as one layer, if the image has only one
+	start    llb.State
 	base     string // the source that the chain starts from, "" for scratch
+	steps    []seal.Sealed
+	squashed *seal.Sealed
+	result   llb.State
 }
 
-// chain puts one seal behind the other, in the order of the layers.
+// chain plans one seal for each layer.
 func (b *build) chain(ctx context.Context, def *pb.Definition, image foretell.Image, times foretell.Times) (*chain, error) {
-	helper := b.self.sealer(b.ui.BuildPlatforms[0])
 	line, err := lineage.Of(def)
 	if err != nil {
 		return nil, err
@@ -126,31 +128,45 @@ func (b *build) chain(ctx context.Context, def *pb.Definition, image foretell.Im
 	if err := b.startAtInput(ctx, line, image); err != nil {
 		return nil, err
 	}
-	c := &chain{result: line.Base, base: line.BaseSource}
+	c := &chain{start: line.Base, base: line.BaseSource}
 	oneLayer := b.oneLayer(ctx, image, len(line.Steps))
 	below := line.Base
 	for _, step := range line.Steps {
-		s := helper.Add(seal.Step{
-			Lower: below, Upper: step.State, Parent: c.result, Name: step.Name,
+		c.plan = append(c.plan, seal.Step{
+			Lower: below, Upper: step.State, Name: step.Name,
 			Rules: seal.Rules{
 				Time:     times.Clamp,
 				Scrub:    b.options.Scrub && step.Kind == lineage.Exec,
 				Compress: b.options.Manifests && !oneLayer,
 			},
 		})
-		c.steps = append(c.steps, s)
-		below, c.result = step.State, s.State
+		below = step.State
 	}
-	if !oneLayer {
-		return c, nil
+	if oneLayer {
+		image.Squash()
+		c.squash = &seal.Step{
+			Lower: line.Base, Parent: line.Base, Name: "all layers as one",
+			Rules: seal.Rules{Time: times.Clamp, Compress: b.options.Manifests},
+		}
 	}
-	image.Squash()
-	s := helper.Add(seal.Step{
-		Lower: line.Base, Upper: c.result, Parent: line.Base, Name: "all layers as one",
-		Rules: seal.Rules{Time: times.Clamp, Compress: b.options.Manifests},
-	})
-	c.squashed, c.result = &s, s.State
 	return c, nil
+}
+
+// link puts one seal behind the other; anew runs even those that the cache has.
+func (c *chain) link(helper seal.Helper, anew bool) {
+	c.steps, c.squashed, c.result = nil, nil, c.start
+	for _, s := range c.plan {
+		s.Parent, s.Anew = c.result, anew
+		sealed := helper.Add(s)
+		c.steps = append(c.steps, sealed)
+		c.result = sealed.State
+	}
+	if c.squash != nil {
+		s := *c.squash
+		s.Upper, s.Anew = c.result, anew
+		sealed := helper.Add(s)
+		c.squashed, c.result = &sealed, sealed.State
+	}
 }
 
 // oneLayer decides whether everything above the base becomes a single layer:
@@ -181,7 +197,22 @@ func (c *chain) diffIDs(reports []*seal.Report) []digest.Digest {
 }
 
 // solve runs the build and collects what the seals report, in their order.
+//
+// The cache may have dropped a step and kept its seal. If the step has to run
+// once more, for the sake of one that comes later, it may write something
+// else, and the seals of the two do not fit together. Then all are made anew.
 func (b *build) solve(ctx context.Context, c *chain) (client.Reference, []*seal.Report, error) {
+	helper := b.self.sealer(b.ui.BuildPlatforms[0])
+	c.link(helper, false)
+	ref, reports, err := b.solveChain(ctx, c)
+	if err == nil && !seal.OfOneRun(reports[:len(c.steps)]) {
+		c.link(helper, true)
+		ref, reports, err = b.solveChain(ctx, c)
+	}
+	return ref, reports, err
+}
+
+func (b *build) solveChain(ctx context.Context, c *chain) (client.Reference, []*seal.Report, error) {
 	def, err := c.result.Marshal(ctx)
 	if err != nil {
 		return nil, nil, err

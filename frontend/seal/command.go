@@ -30,6 +30,7 @@ func Main(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	report.Lower, report.Upper = snapshotAt(LowerDir), snapshotAt(UpperDir)
 	data, err := json.Marshal(report)
 	if err != nil {
 		return err

@@ -55,6 +55,10 @@ type Report struct {
 	Gzip *Blob `json:"gzip,omitempty"`
 	// Changes counts the paths that the step added, modified or deleted.
 	Changes int `json:"changes"`
+	// Lower and Upper name the snapshots around the step. A step that ran once
+	// more has another one.
+	Lower string `json:"lower,omitempty"`
+	Upper string `json:"upper,omitempty"`
 	// Scrubbed lists what the scrub table left out or rewrote, sorted by path.
 	Scrubbed []Scrubbed `json:"scrubbed,omitempty"`
 }

@@ -42,6 +42,7 @@ type Step struct {
 	Parent       llb.State // the sealed layers below
 	Name         string    // what the progress display calls it
 	Rules        Rules
+	Anew         bool // run even if the cache has the outcome
 }
 
 // A Sealed is the outcome of a step in the build graph.
@@ -58,15 +59,19 @@ var unhashed = llb.ContentCache(llb.MountContentCacheOff)
 
 // Add puts the helper's run for s into the build graph.
 func (h Helper) Add(s Step) Sealed {
-	run := h.Image.Run(
+	options := []llb.RunOption{
 		llb.Args(append([]string{h.Binary, Command}, s.Rules.flags()...)),
 		llb.Network(llb.NetModeNone),
 		llb.Platform(h.Platform),
 		llb.ReadonlyRootFS(),
 		llb.AddMount(LowerDir, s.Lower, llb.Readonly, unhashed),
 		llb.AddMount(UpperDir, s.Upper, llb.Readonly, unhashed),
-		llb.WithCustomName("[plomb] seal "+s.Name),
-	)
+		llb.WithCustomName("[plomb] seal " + s.Name),
+	}
+	if s.Anew {
+		options = append(options, llb.IgnoreCache)
+	}
+	run := h.Image.Run(options...)
 	return Sealed{
 		State:  run.AddMount(OutDir, s.Parent, unhashed),
 		report: run.AddMount(ReportDir, llb.Scratch()),
