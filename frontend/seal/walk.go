@@ -28,8 +28,19 @@ type walker struct {
 // same inode in both trees, and directories can be passed over without a look
 // at what is in them. continuity reads both trees, and the files as well.
 func walk(ctx context.Context, lower, upper string, visit visitor) error {
-	w := walker{lower: lower, upper: upper, visit: visit, began: birth(upper)}
+	w := walker{lower: lower, upper: upper, visit: visit}
+	if isOverlay(upper) {
+		w.began = birth(upper)
+	}
 	return w.compare(ctx, "/")
+}
+
+// isOverlay reports whether p is a view of layers by overlayfs. Snapshotters on
+// btrfs, ZFS or block devices keep inodes and their change times as well, but
+// there a directory above a change stays as it is.
+func isOverlay(p string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(p, &st) == nil && st.Type == unix.OVERLAYFS_SUPER_MAGIC
 }
 
 func (w walker) compare(ctx context.Context, p string) error {
@@ -134,7 +145,7 @@ func (w walker) both(ctx context.Context, p string) error {
 // change time in both trees is not in the layers by which the trees differ.
 // Change times move in ticks of some milliseconds: they tell a directory that
 // was made anew apart only if it was quiet before the top layer, whose root
-// then was born, came to be. Other snapshotters copy, and have other inodes.
+// then was born, came to be. It holds for overlayfs alone: see isOverlay.
 func (w walker) untouched(was, is *syscall.Stat_t) bool {
 	return was.Ino == is.Ino && was.Ctim == is.Ctim && was.Mode == is.Mode &&
 		(is.Ctim.Sec < w.began.Sec || is.Ctim.Sec == w.began.Sec && is.Ctim.Nsec < int64(w.began.Nsec))
