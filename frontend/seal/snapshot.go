@@ -9,7 +9,9 @@ import (
 )
 
 // snapshotAt names the snapshot that is mounted at p: its root directory was
-// made with it, and lives as long. It is "" where that cannot be told.
+// made with it, and lives as long. It is "" where that cannot be told, and the
+// same for all where snapshots are made below the filesystem, as by btrfs or
+// devmapper: there, steps that ran again are not told apart.
 func snapshotAt(p string) string {
 	var st unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, p, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME, &st)
