@@ -27,6 +27,7 @@ import (
 //	stdin     the file that buildx reads from its standard input
 //	env       NAME=value in buildx' environment; repeatable
 //	fails     the build fails and says this
+//	xattr     NAME PATH: an extended attribute that the image has; repeatable
 //	layers    why history and number of layers differ, as documented
 //	differs   PATH REASON: a documented difference in the file tree; repeatable
 //
@@ -40,6 +41,7 @@ type sample struct {
 	env     []string
 	fails   string
 	layers  string
+	xattrs  []string
 	differs map[string]string
 	dir     string
 }
@@ -118,6 +120,8 @@ func (s *sample) set(line string) error {
 		s.env = append(s.env, value)
 	case "fails":
 		s.fails = value
+	case "xattr":
+		s.xattrs = append(s.xattrs, value)
 	case "layers":
 		s.layers = value
 	case "differs":
@@ -188,6 +192,10 @@ func compareImages(t *testing.T, s *sample, platform string, stock, ours image) 
 	require.Equal(t, stock.descriptor, ours.descriptor, "%s: annotations of the descriptor", platform)
 	base := commonLayers(stock, ours)
 	want, got := stock.tree(), ours.tree()
+	for _, attribute := range s.xattrs {
+		name, path, _ := strings.Cut(attribute, " ")
+		require.NotEmpty(t, got[path].Xattrs[name], "%s: %s has no %s", platform, path, name)
+	}
 	for _, path := range slices.Sorted(maps.Keys(union(want, got))) {
 		diff := cmp.Diff(want[path], got[path])
 		_, expected := s.differs[path]

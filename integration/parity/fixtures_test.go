@@ -5,6 +5,8 @@
 package parity
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -32,7 +34,7 @@ import (
 //	NOHISTORY   BUSYBOX without history in its config
 //	MULTI       BUSYBOX for linux/amd64 and linux/arm64; its programs run on both
 //	LAYOUT      an OCI layout with BUSYBOX, as folder@digest
-//	HTTP        a web server with hello.txt, hello.tar.gz, context.tar.gz, Dockerfile
+//	HTTP        a web server with hello.txt, hello.tar.gz, xattrs.tar, context.tar.gz, Dockerfile
 //	HELLO_SUM   the digest of hello.txt
 //	GIT, COMMIT a repository with two commits, a tag v1 and a folder sub; its head
 //	KEY         the file of an SSH key
@@ -53,7 +55,7 @@ func newFixtures(ctx context.Context, dir string) (fixtures, func(), error) {
 	if err := os.MkdirAll(filepath.Join(dir, "www"), 0o755); err != nil {
 		return nil, nil, err
 	}
-	for _, make := range []func(context.Context, string) error{f.images, f.noHistory, f.layout, f.files, f.key, f.token} {
+	for _, make := range []func(context.Context, string) error{f.images, f.noHistory, f.layout, f.files, f.xattrs, f.key, f.token} {
 		if err := make(ctx, dir); err != nil {
 			return nil, nil, err
 		}
@@ -213,6 +215,32 @@ func (f fixtures) files(ctx context.Context, dir string) error {
 		}
 	}
 	return nil
+}
+
+// xattrs makes an archive of files with capabilities and attributes, without
+// the programs that set them, which not every machine has.
+func (f fixtures) xattrs(_ context.Context, dir string) error {
+	// struct vfs_cap_data of capability.h, revision 2 with the effective bit:
+	// cap_net_raw (13) is permitted.
+	netRaw := string([]byte{1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for name, records := range map[string]map[string]string{
+		"cap":  {"SCHILY.xattr.security.capability": netRaw},
+		"note": {"SCHILY.xattr.user.note": "hello"},
+	} {
+		hdr := &tar.Header{Name: name, Mode: 0o755, Size: int64(len(name)), Format: tar.FormatPAX, PAXRecords: records}
+		if err := w.WriteHeader(hdr); err != nil {
+			return err
+		}
+		if _, err := w.Write([]byte(name)); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "www", "xattrs.tar"), b.Bytes(), 0o644)
 }
 
 // token writes an identity token that outlives the tests.
