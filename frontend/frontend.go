@@ -86,6 +86,9 @@ func (f Frontend) Build(ctx context.Context, c client.Client) (_ *client.Result,
 		return nil, err
 	}
 	b.warnDaemon(ctx, signer.services != nil)
+	if signer.services != nil {
+		defer b.beginSources(ctx)()
+	}
 	sealed := newCollection(b.ui)
 	rb, err := b.ui.Build(ctx, sealed.collect(b.platform))
 	if err != nil {
@@ -198,7 +201,7 @@ func (b *build) sign(ctx context.Context, s *signer, sealed *collection) ([]byte
 		}
 		return nil, nil
 	}
-	if err := b.resolveSources(ctx, sealed); err != nil {
+	if err := b.resolveSources(ctx); err != nil {
 		return nil, fmt.Errorf("write the provenance: %w", err)
 	}
 	token, err := s.source.Token(ctx)

@@ -46,6 +46,7 @@ func (b *build) platform(ctx context.Context, platform *ocispecs.Platform, idx i
 	if err := b.checkBases(ctx, def); err != nil {
 		return nil, err
 	}
+	b.sources.of(def)
 	image := foretell.Image{Config: converted.Image, Base: converted.BaseImage}
 	times := image.Times(converted.Epoch)
 	chain, err := b.chain(ctx, def, image, times)

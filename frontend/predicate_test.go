@@ -20,6 +20,7 @@ func prepared(t *testing.T, g *gateway) (*build, *collection) {
 	f := Frontend{Version: "v0", Now: func() time.Time { return now }, HTTP: http.DefaultClient}
 	b, err := f.prepare(t.Context(), g)
 	require.NoError(t, err)
+	t.Cleanup(b.beginSources(t.Context()))
 	c := newCollection(b.ui)
 	_, err = b.ui.Build(t.Context(), c.collect(b.platform))
 	require.NoError(t, err)
@@ -44,7 +45,7 @@ func TestProvenance(t *testing.T) {
 	g := newGateway(t, dockerfile, "platform=linux/amd64,linux/arm64", "target=", "build-arg:PLOMB_REPOSITORY=example.com/team/app",
 		"build-arg:VERSION=1", "build-arg:mine=s3cr3t", "vcs:source=https://u:s3cr3t@example.com/repo.git", "vcs:revision=abc")
 	b, c := prepared(t, g)
-	require.NoError(t, b.resolveSources(t.Context(), c))
+	require.NoError(t, b.resolveSources(t.Context()))
 	p, err := b.provenance(c, "https://example.com/signer")
 	require.NoError(t, err)
 
@@ -92,6 +93,7 @@ func TestProvenance(t *testing.T) {
 // With SOURCE_DATE_EPOCH, the provenance holds no wall time.
 func TestProvenanceWithAnEpoch(t *testing.T) {
 	b, c := prepared(t, newGateway(t, dockerfile, "build-arg:SOURCE_DATE_EPOCH=1000000000", "build-arg:PLOMB_SCRUB=off", "build-arg:PLOMB_LAYERS=squash"))
+	require.NoError(t, b.resolveSources(t.Context()))
 	p, err := b.provenance(c, "x")
 	require.NoError(t, err)
 	require.Nil(t, p.RunDetails.Metadata.StartedOn)

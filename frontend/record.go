@@ -10,8 +10,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/moby/buildkit/solver/pb"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/plombproject/plomb/frontend/credential"
@@ -33,28 +35,55 @@ var recorded = []struct{ name, opt string }{
 
 // sources are where the build's files came from.
 type sources struct {
-	facts    materials.Facts
 	context  slsa.Context
 	contexts map[string]slsa.Context // the named ones
+
+	// look finds out about the sources of one platform while its steps run;
+	// nil for images that stay unsigned, which nobody tells.
+	look  func(*pb.Definition) error
+	group errgroup.Group
+	mu    sync.Mutex // of facts
+	facts materials.Facts
+}
+
+// of starts to look for what pins the sources of def.
+func (s *sources) of(def *pb.Definition) {
+	if s.look != nil {
+		s.group.Go(func() error { return s.look(def) })
+	}
+}
+
+// beginSources has platforms find out about their sources. end stops what
+// still goes on.
+func (b *build) beginSources(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	b.sources.facts = materials.Facts{}
+	b.sources.look = func(def *pb.Definition) error {
+		facts, err := b.resolver().Resolve(ctx, []*pb.Definition{def})
+		b.sources.mu.Lock()
+		defer b.sources.mu.Unlock()
+		maps.Copy(b.sources.facts, facts)
+		return err
+	}
+	return func() {
+		cancel()
+		_ = b.sources.group.Wait() // whoever wanted the outcome has it
+	}
 }
 
 func (b *build) resolver() materials.Resolver {
 	return materials.Resolver{Client: b.gateway, Image: b.self.image, Binary: Binary, Platform: b.ui.BuildPlatforms[0], Cache: b.ui.CacheImports}
 }
 
-// resolveSources finds out what pins the sources of the build. It runs a
-// helper, so it comes before the token, which lives for minutes.
-func (b *build) resolveSources(ctx context.Context, sealed *collection) error {
-	facts, err := b.resolver().Resolve(ctx, sealed.definitions())
-	if err != nil {
+// resolveSources waits for what pins the sources of the build, and describes
+// its contexts. It comes before the token, which lives for minutes.
+func (b *build) resolveSources(ctx context.Context) error {
+	if err := b.sources.group.Wait(); err != nil {
 		return err
 	}
 	opts := b.gateway.BuildOpts().Opts
-	b.sources = sources{
-		facts:    facts,
-		context:  b.resolver().Context(ctx, opts[or(opts["contextkey"], "context")], "context"),
-		contexts: map[string]slsa.Context{},
-	}
+	b.sources.context = b.resolver().Context(ctx, opts[or(opts["contextkey"], "context")], "context")
+	b.sources.contexts = map[string]slsa.Context{}
 	for key, value := range opts {
 		// What comes after :: is the platform that the context is for.
 		if name, ok := strings.CutPrefix(key, "context:"); ok && name != settingsContext {

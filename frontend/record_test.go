@@ -48,7 +48,7 @@ func TestArgsAreMasked(t *testing.T) {
 
 func provenanceOf(t *testing.T, g *gateway) *slsa.Provenance {
 	b, c := prepared(t, g)
-	require.NoError(t, b.resolveSources(t.Context(), c))
+	require.NoError(t, b.resolveSources(t.Context()))
 	p, err := b.provenance(c, "x")
 	require.NoError(t, err)
 	return p
@@ -125,4 +125,23 @@ func TestContextIsDigestedByAHelper(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, helpers)
+}
+
+// A context that cannot be digested ends the build before a token is used, and
+// an unsigned image pays for none of it.
+func TestSourcesOfSignedImagesOnly(t *testing.T) {
+	g := newGateway(t, dockerfile, signOff)
+	_, err := g.build()
+	require.NoError(t, err)
+	for _, def := range g.solved {
+		ops, at := parse(t, def)
+		if at != nil {
+			require.NotContains(t, ops[at.Digest].GetExec().GetMeta().GetArgs(), materials.Command)
+		}
+	}
+
+	b, _ := prepared(t, newGateway(t, dockerfile))
+	broken := &pb.Definition{Def: [][]byte{{0xff}}}
+	b.sources.of(broken)
+	require.ErrorContains(t, b.resolveSources(t.Context()), "read the build graph")
 }
