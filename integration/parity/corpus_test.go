@@ -63,6 +63,9 @@ func TestCorpus(t *testing.T) {
 			require.NoError(t, stock.err, stock.all)
 			require.NoError(t, ours.err, ours.all)
 			require.ElementsMatch(t, lintWarnings(stock.all), lintWarnings(ours.all), "warnings")
+			if s.layers == "" {
+				require.NotContains(t, ours.all, "[plomb] OneLayer")
+			}
 			layout := openLayout(t, ours.file)
 			compareIndexes(t, s, openLayout(t, stock.file), layout)
 			layout.requireSigned(t)

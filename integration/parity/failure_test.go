@@ -59,3 +59,17 @@ func lintWarnings(log string) []string {
 	}
 	return warnings
 }
+
+// The line that names the frontend takes the place of another directive here.
+// It is not blamed for what fails behind it.
+func TestSyntaxLine(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"stock": "# escape=\\\n# check=skip=all\nFROM ${BUSYBOX}\nRUN true && \\\n  exit 6\n",
+		"plomb": "# syntax=" + shared.Frontend + "\n# check=skip=all\nFROM ${BUSYBOX}\nRUN true && \\\n  exit 6\n",
+	})
+	stock := command{args: []string{"build", "--progress=plain", "-f", dir + "/stock", dir}}.run(t.Context())
+	ours := command{args: []string{"build", "--progress=plain", "-f", dir + "/plomb", "--build-arg", "PLOMB_SIGN=off", dir}}.run(t.Context())
+	ours.all = strings.ReplaceAll(ours.all, "plomb:", "stock:")
+	compareFailures(t, "exit code: 6", stock, ours)
+	require.Contains(t, ours.all, "   4 | >>> RUN true && \\\n   5 | >>>   exit 6\n")
+}
