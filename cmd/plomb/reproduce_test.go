@@ -56,3 +56,17 @@ func TestRecord(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, fields, got)
 }
+
+func TestFindBuildx(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	_, err := findBuildx()
+	require.ErrorIs(t, err, errBuild)
+	require.ErrorContains(t, err, "install buildx")
+	for _, tc := range []struct{ program, want string }{{"docker", "docker buildx"}, {"buildx", "buildx"}} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, tc.program), []byte("#!/bin/sh\n"), 0o755))
+		got, err := findBuildx()
+		require.NoError(t, err)
+		require.Equal(t, dir+"/"+tc.want, strings.Join(got, " "))
+	}
+}

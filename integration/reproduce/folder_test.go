@@ -169,3 +169,13 @@ func TestWhatHasANameIsPinned(t *testing.T) {
 	require.Contains(t, o.report.Reason, "could not be built again")
 	require.Contains(t, o.log, "digest mismatch")
 }
+
+// One platform of an image for two is built again on its own, the foreign one
+// too: it is sealed where it is built.
+func TestOnePlatformOfTwo(t *testing.T) {
+	dir := sources(t, "FROM --platform=$BUILDPLATFORM ${BASE} AS b\nARG TARGETARCH\nRUN echo $TARGETARCH > /arch\nFROM scratch\nCOPY --from=b /arch /\nCOPY src /src\n", files)
+	ref := signed(t, dir, "--platform", "linux/amd64,linux/arm64")
+	o := again(t, nil, "--context", dir, "--platform", "linux/arm64", ref)
+	o.identical(t)
+	require.Equal(t, "linux/arm64", o.report.Platform)
+}
