@@ -151,12 +151,6 @@ func (w walker) untouched(was, is *syscall.Stat_t) bool {
 		(is.Ctim.Sec < w.began.Sec || is.Ctim.Sec == w.began.Sec && is.Ctim.Nsec < int64(w.began.Nsec))
 }
 
-// overlaid reports whether an overlayfs is mounted at p.
-func overlaid(p string) bool {
-	var st unix.Statfs_t
-	return unix.Statfs(p, &st) == nil && st.Type == unix.OVERLAYFS_SUPER_MAGIC
-}
-
 // birth returns when a file was made, or 0 where the filesystem cannot tell.
 func birth(p string) unix.StatxTimestamp {
 	var st unix.Statx_t
