@@ -40,6 +40,7 @@ type Row struct {
 var rows = []Row{
 	{"mtime", Time, "only the modification time differs: it was earlier than the base image in one of the builds, so sealing kept it; touch the sources, or set SOURCE_DATE_EPOCH", onlyTime},
 	{"mode", Source, "only mode or owner differ: the build context had other permissions; check umask and how the sources were checked out", onlyMode},
+	{"volatile", Time, "a cache or log of times that sealing leaves out by default; build without PLOMB_SCRUB=off, or delete it in the same RUN", inPaths("/var/cache/fontconfig/*", "/var/cache/ldconfig/aux-cache", "/var/cache/apt/*.bin", "/var/cache/man/index.db", "/var/log/apt/*", "/var/log/*.log", "/etc/shadow", "/etc/shadow-")},
 	{"package-version", Network, "another version of a package was installed; pin versions, or use a snapshot of the package mirror", packageVersion},
 	{"package-index", Network, "a package index was downloaded again and has moved on; delete it in the same RUN, or use a snapshot of the mirror", inPaths("/var/lib/apt/lists/*", "/var/lib/dpkg/available", "/var/lib/apt/extended_states", "/lib/apk/db/scripts.tar*", "/var/cache/apk/*", "/var/lib/rpm/*", "/var/cache/dnf/*")},
 	{"ssh-host-key", Random, "a key pair that was generated in the build; make it when the container starts", inPaths("/etc/ssh/ssh_host_*", "/etc/ssl/private/ssl-cert-snakeoil.key", "/etc/ssl/certs/ssl-cert-snakeoil.pem")},
