@@ -171,7 +171,7 @@ type signer struct {
 // signer finds out whether there will be a signature. The token itself is
 // fetched when the build steps are done.
 func (b *build) signer(ctx context.Context, files *settings) (*signer, error) {
-	s := &signer{source: credential.Source{Secrets: b.self.secrets(b.gateway), Client: b.HTTP, Now: b.Now}}
+	s := &signer{source: credential.Source{Secrets: &credential.Memory{Reader: b.self.secrets(b.gateway)}, Client: b.HTTP, Now: b.Now}}
 	if b.options.Sign == SignOff {
 		return s, nil
 	}

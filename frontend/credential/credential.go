@@ -76,6 +76,15 @@ type Token struct {
 // Token returns a fresh identity token. ErrNone means that there is no
 // credential at all; ErrToken that there is one, and what is wrong with it.
 func (s Source) Token(ctx context.Context) (*Token, error) {
+	token, err := s.token(ctx)
+	if memory, ok := s.Secrets.(*Memory); ok && errors.Is(err, errExpired) && memory.forget() {
+		// The client may have a newer one by now.
+		return s.token(ctx)
+	}
+	return token, err
+}
+
+func (s Source) token(ctx context.Context) (*Token, error) {
 	got, err := s.Secrets.Read(ctx, IDToken, GitHubTokenURL, GitHubToken)
 	if err != nil {
 		return nil, fmt.Errorf("read the signing secrets: %w", err)

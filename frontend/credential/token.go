@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +19,9 @@ const (
 	maxToken      = 64 << 10 // bytes of a token, and of the answer that brings one
 	githubTimeout = 30 * time.Second
 )
+
+// errExpired is the one fault of a token that may pass.
+var errExpired = errors.New("expired")
 
 type claims struct {
 	Issuer  string  `json:"iss"`
@@ -46,8 +50,8 @@ func (s Source) parse(raw string) (*Token, error) {
 	}
 	expiry := time.Unix(int64(c.Expiry), 0).UTC()
 	if now := s.Now(); !now.Before(expiry) {
-		return nil, fmt.Errorf("%w: the token of %s expired at %s, %s ago: pass a fresh one, or pass %s and %s so that it is fetched when the build steps are done",
-			ErrToken, c.Issuer, expiry.Format(time.RFC3339), now.Sub(expiry).Round(time.Second), GitHubTokenURL, GitHubToken)
+		return nil, fmt.Errorf("%w: the token of %s %w at %s, %s ago: pass a fresh one, or pass %s and %s so that it is fetched when the build steps are done",
+			ErrToken, c.Issuer, errExpired, expiry.Format(time.RFC3339), now.Sub(expiry).Round(time.Second), GitHubTokenURL, GitHubToken)
 	}
 	return &Token{Raw: raw, Signer: c.signer()}, nil
 }
