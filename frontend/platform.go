@@ -80,12 +80,16 @@ func (b *build) convert(ctx context.Context, platform *ocispecs.Platform, idx in
 	opt := b.convertOpt(ctx)
 	opt.BuildArgs = maps.Clone(opt.BuildArgs)
 	opt.TargetPlatform = platform
+	epoch := takeEpoch(opt.BuildArgs, b.source.Data)
 	if idx != 0 {
 		opt.Warn = nil // once is enough
 	}
 	converted, err := dockerfile2llb.Dockerfile2LLB(ctx, b.source.Data, opt)
 	if err != nil {
 		return nil, nil, err
+	}
+	if epoch != nil {
+		converted.Epoch = epoch
 	}
 	def, err := converted.State.Marshal(ctx)
 	if err != nil {

@@ -6,6 +6,7 @@ package integration
 
 import (
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -89,6 +90,21 @@ func digests(img image) []digest.Digest {
 		out = append(out, l.Digest)
 	}
 	return out
+}
+
+// A new commit time alone runs no step and no seal again.
+func TestSourceDateEpochRunsNothingAgain(t *testing.T) {
+	at := func(seconds string) string {
+		return build{dockerfile: everything, files: greeting, args: []string{"--build-arg", "SOURCE_DATE_EPOCH=" + seconds}}.must(t).log
+	}
+	at("1790000000")
+	log := at("1790086400")
+	steps := 0
+	for _, vertex := range regexp.MustCompile(`(?m)^(#\d+) \[(?:plomb\] seal|stage-1 \d)`).FindAllStringSubmatch(log, -1) {
+		steps++
+		require.Contains(t, log, vertex[1]+" CACHED")
+	}
+	require.NotZero(t, steps, log)
 }
 
 // buildTo builds and takes the image apart where the exporter put it.
