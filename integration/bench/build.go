@@ -4,7 +4,9 @@ package bench
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -53,6 +55,9 @@ var scenarios = []scenario{
 	}},
 	{name: "change in the last layer", warm: true, change: func(_ context.Context, b *bench, id string) error {
 		return os.WriteFile(filepath.Join(b.context, "revision"), []byte(id+"\n"), 0o644)
+	}},
+	{name: "change in the last layer, 32 MB", warm: true, change: func(_ context.Context, b *bench, id string) error {
+		return os.WriteFile(filepath.Join(b.context, "revision"), noise(id, 32<<20), 0o644)
 	}},
 	{name: "change in the application", warm: true, change: func(_ context.Context, b *bench, id string) error {
 		return appendTo(filepath.Join(b.context, "app", "guestbook.py"), "\n# "+id+"\n")
@@ -150,8 +155,8 @@ func changed(was, is []string) int {
 }
 
 // writeContext copies the demo application, with a Dockerfile for each kind of
-// frontend. A small file in a layer of its own comes last: what changes in the
-// cheapest of rebuilds.
+// frontend. A file in a layer of its own comes last: what changes in the cheapest
+// of rebuilds, and, made large, where an application's program would be.
 func writeContext(from, to, frontend string) error {
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		return err
@@ -173,6 +178,15 @@ func writeContext(from, to, frontend string) error {
 		}
 	}
 	return nil
+}
+
+// noise is what compiled programs are to gzip: hard to make smaller. It is the
+// same for the same id.
+func noise(id string, size int) []byte {
+	data := make([]byte, size)
+	rng := rand.NewChaCha8(sha256.Sum256([]byte(id)))
+	_, _ = rng.Read(data) // never fails
+	return data
 }
 
 func appendTo(file, text string) error {
