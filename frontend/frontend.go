@@ -29,7 +29,6 @@ import (
 
 	"github.com/plombproject/plomb/frontend/attach"
 	"github.com/plombproject/plomb/frontend/credential"
-	"github.com/plombproject/plomb/provenance/sign"
 )
 
 // A Frontend is the builder's side of plomb. Every field but the last two must
@@ -55,8 +54,10 @@ type build struct {
 	source  *dockerui.Source
 	self    *self
 	bases   BaseChecker // nil: no policy for them
-	sources sources     // of signed images, known once the steps are done
-	started time.Time
+	// credential is looked for while the Dockerfile and the settings load.
+	credential *lookup
+	sources    sources // of signed images, known once the steps are done
+	started    time.Time
 }
 
 // Build implements client.BuildFunc.
@@ -125,10 +126,11 @@ func (f Frontend) prepare(ctx context.Context, c client.Client) (*build, error) 
 	if b.options, err = takeOptions(b.ui.BuildArgs); err != nil {
 		return nil, err
 	}
-	if b.source, err = b.ui.ReadEntrypoint(ctx, "Dockerfile"); err != nil {
+	if b.self, err = findSelf(ctx, c); err != nil {
 		return nil, err
 	}
-	b.self, err = findSelf(ctx, c)
+	b.credential = b.lookForCredential(ctx)
+	b.source, err = b.ui.ReadEntrypoint(ctx, "Dockerfile")
 	return b, err
 }
 
@@ -159,38 +161,6 @@ func (b *build) subrequest(ctx context.Context) (*client.Result, bool, error) {
 			return dockerfile2llb.DockerfileConvertLLB(ctx, data, opt)
 		},
 	})
-}
-
-// A signer is what is known of signing before the build steps run: enough to
-// fail early where it cannot work.
-type signer struct {
-	services *sign.Services // nil: the image stays unsigned
-	source   credential.Source
-}
-
-// signer finds out whether there will be a signature. The token itself is
-// fetched when the build steps are done.
-func (b *build) signer(ctx context.Context, files *settings) (*signer, error) {
-	s := &signer{source: credential.Source{Secrets: &credential.Memory{Reader: b.self.secrets(b.gateway)}, Client: b.HTTP, Now: b.Now}}
-	if b.options.Sign == SignOff {
-		return s, nil
-	}
-	present, err := s.source.Present(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look for a signing credential: %w", err)
-	}
-	if !present && b.options.Sign == SignKeyless {
-		_, err := s.source.Token(ctx)
-		return nil, fmt.Errorf("PLOMB_SIGN=keyless: %w", err)
-	}
-	if !present {
-		return s, nil
-	}
-	if err := refuseInlineCache(b.ui.BuildArgs); err != nil {
-		return nil, err
-	}
-	s.services, err = files.services()
-	return s, err
 }
 
 // sign returns the signed bundle, or nil where the image stays unsigned.
