@@ -100,7 +100,8 @@ func TestAnotherFolderIsRefused(t *testing.T) {
 // What a build does differently each time is found, with the instruction that
 // does it and why.
 func TestDifferencesAreExplained(t *testing.T) {
-	dir := sources(t, "FROM ${BASE}\nRUN echo same > /same\nRUN date > /when; head -c8 /dev/urandom > /rnd\n"+
+	// The second that "date" prints must be another one in the second build.
+	dir := sources(t, "FROM ${BASE}\nRUN echo same > /same\nRUN sleep 1; date > /when; head -c8 /dev/urandom > /rnd\n"+
 		"RUN mkdir /d; for i in 1 2 3 4 5 6 7 8 9; do echo line $i $i; done | awk 'BEGIN{srand()} {print rand() \" \" $0}' | sort | cut -d' ' -f2- > /d/order\n"+
 		"RUN cat /proc/sys/kernel/random/uuid > /d/uuid; echo x > /d/tmp.$(head -c4 /dev/urandom | od -An -tx1 | tr -d ' ')\n", nil)
 	ref := signed(t, dir)
@@ -114,7 +115,7 @@ func TestDifferencesAreExplained(t *testing.T) {
 		for _, f := range l.Files {
 			causes[f.Path] = f.Cause
 			if f.Path == "/rnd" {
-				require.Equal(t, "RUN /bin/sh -c date > /when; head -c8 /dev/urandom > /rnd # buildkit", l.Instruction)
+				require.Equal(t, "RUN /bin/sh -c sleep 1; date > /when; head -c8 /dev/urandom > /rnd # buildkit", l.Instruction)
 				require.Equal(t, []string{"content"}, f.Differs)
 			}
 			if strings.HasPrefix(f.Path, "/d/tmp.") {
@@ -131,7 +132,7 @@ func TestDifferencesAreExplained(t *testing.T) {
 
 	out, _, err := command(t, nil, filepath.Join(on.Bin, "plomb"), "reproduce", "--context", dir, ref)
 	require.Error(t, err)
-	for _, says := range []string{"differs: ", "RUN /bin/sh -c date", "/when (content)", "[date]", "[random-bytes]"} {
+	for _, says := range []string{"differs: ", "RUN /bin/sh -c sleep 1; date", "/when (content)", "[date]", "[random-bytes]"} {
 		require.Contains(t, out, says)
 	}
 }
