@@ -143,7 +143,12 @@ var siblings = []struct {
 }{
 	{parent: "./frontend"},
 	{parent: "./plugin"},
-	{parent: "./provenance"},
+	{
+		parent: "./provenance",
+		shared: map[string]string{
+			"./provenance/sbom": "the model that every document format is written from",
+		},
+	},
 	{
 		parent: "./verify",
 		shared: map[string]string{

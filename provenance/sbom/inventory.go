@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sbom
+
+// A Layer is a report and where it came from.
+type Layer struct {
+	Report Report
+	// Base marks the report of the base image's root filesystem, which comes
+	// first; it may stand for several layers.
+	Base bool
+	// DiffID is the digest of the uncompressed layer, "" for a base.
+	DiffID string
+	// Instruction is the Dockerfile instruction, as the image's history has it.
+	Instruction string
+	// Line is where the instruction is in the Dockerfile, from 1; 0: not known.
+	Line int
+}
+
+// An Inventory is what is in an image.
+type Inventory struct {
+	System *System
+	// Items are sorted by type, name, version, architecture and paths.
+	Items []Item
+	// Unread is what may hold packages that are not in Items.
+	Unread []Unread
+	// Files counts the entries looked at, over all reports.
+	Files int
+}
+
+// An Item is one package of an image.
+type Item struct {
+	Package
+	// Paths are the files that tell of it, sorted.
+	Paths []string
+	// Origin is the layer that brought it.
+	Origin Origin
+	// Requires are the indexes in Items of packages that it needs, ascending.
+	Needs []int
+	// Contains are the indexes in Items of packages that came as files of this
+	// one, ascending.
+	Contains []int
+}
+
+// Origin is where a package came from.
+type Origin struct {
+	// Base is true for what the base image brought.
+	Base        bool   `json:"base,omitempty"`
+	DiffID      string `json:"layer,omitempty"`
+	Instruction string `json:"instruction,omitempty"`
+	Line        int    `json:"line,omitempty"`
+}
+
+// An Image is what the documents say of an image beside its packages.
+type Image struct {
+	// Name is the repository the image is meant for, or "" if nobody said.
+	Name     string
+	Platform string // os/architecture[/variant]
+	// ID is the digest of the image config, sha256:….
+	ID string
+	// Base is the image it was built on, nil for scratch.
+	Base *BaseImage
+	// Inputs are images, downloads and repositories that the build used.
+	Inputs []Input
+	// Created is the time that the documents bear, in seconds since 1970.
+	Created int64
+	// Tool is the name and version of what wrote the documents.
+	Tool string
+}
+
+// BaseImage is the image in FROM of the target stage.
+type BaseImage struct {
+	Reference string // as in the Dockerfile, without the digest
+	Digest    string // sha256:…, "" if not known
+	PURL      string
+	// SBOM is the base image's own, nil if it has none.
+	SBOM *Document
+}
+
+// A Document is an SPDX document elsewhere.
+type Document struct {
+	Namespace string
+	SHA1      string // lower-case hex
+}
+
+// Uses of an input.
+const (
+	UseTool       = "tool"       // its programs ran in the build
+	UseDependency = "dependency" // files of it were copied
+)
+
+// An Input is something that the build used and that is not the base image.
+type Input struct {
+	Name string
+	PURL string // "" for what has none
+	URI  string
+	// Checksums are hex by SPDX's names of algorithms.
+	Checksums map[string]string
+	Use       string
+}
