@@ -98,6 +98,22 @@ const (
 	AnnotationFilter = "https://plombproject.github.io/filter"
 )
 
+// Names of byproducts: the other attestations in the image index, each of which
+// the signature over this predicate covers by its digest.
+const (
+	ByproductSBOM      = "sbom"       // packages
+	ByproductSBOMFiles = "sbom-files" // every file
+)
+
+// Annotations of byproducts.
+const (
+	// AnnotationPredicateType is the predicate type of the attestation.
+	AnnotationPredicateType = "https://plombproject.github.io/predicate-type"
+	// AnnotationPlatform is the platform of the image that it is about, as
+	// os/architecture[/variant].
+	AnnotationPlatform = "https://plombproject.github.io/platform"
+)
+
 // Filter is what the build asked the client for, in BuildKit's patterns.
 type Filter struct {
 	Include []string `json:"include,omitempty"`
