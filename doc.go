@@ -35,6 +35,7 @@
 //	verify/trust           bundle → payload and signer
 //	verify/binding         is the payload about this very manifest?
 //	verify/policy          is the signer welcome?
+//	verify/byproducts      which attestations beside the image the provenance names
 //	verify/decision        the outcome, as data
 //
 // An operator's command line asks the same library:

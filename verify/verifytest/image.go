@@ -29,6 +29,9 @@ type ImageOptions struct {
 	Platforms []string
 	// Bundle makes the bundle for the subjects of the image; nil for none.
 	Bundle func(subjects []provenance.Subject) []byte
+	// Attestations are the statements beside the bundle, for each platform; nil
+	// for an SBOM without a predicate.
+	Attestations func(platform string) []Attestation
 	// NoAnnotation and NoAttestation leave the bundle out of one of its two
 	// places.
 	NoAnnotation, NoAttestation bool
@@ -71,6 +74,8 @@ func (s *Store) Image(t testing.TB, opts ImageOptions) Image {
 	}
 	if opts.Bundle != nil {
 		s.embed(t, &idx, opts.Bundle(img.Subjects), opts)
+	} else if opts.Attestations != nil {
+		s.attest(t, &idx, nil, opts)
 	}
 	if opts.Index != nil {
 		opts.Index(&idx)
@@ -109,17 +114,56 @@ func (s *Store) embed(t testing.TB, idx *ocispec.Index, bundle []byte, opts Imag
 			subject.Annotations = map[string]string{provenance.BundleAnnotation: base64.StdEncoding.EncodeToString(bundle)}
 		}
 	}
-	if opts.NoAttestation {
-		return
-	}
-	for _, subject := range idx.Manifests {
-		idx.Manifests = append(idx.Manifests, s.attestation(t, subject.Digest, bundle, opts))
+	if !opts.NoAttestation {
+		s.attest(t, idx, bundle, opts)
 	}
 }
 
-// attestation is BuildKit's attestation manifest with an unsigned SPDX document
-// and the bundle.
-func (s *Store) attestation(t testing.TB, subject digest.Digest, bundle []byte, opts ImageOptions) ocispec.Descriptor {
+// attest gives each platform its attestation manifest.
+func (s *Store) attest(t testing.TB, idx *ocispec.Index, bundle []byte, opts ImageOptions) {
+	t.Helper()
+	for _, subject := range idx.Manifests {
+		idx.Manifests = append(idx.Manifests, s.attestation(t, subject, bundle, opts))
+	}
+}
+
+// attestation is BuildKit's attestation manifest with the attestations and the
+// bundle, if there is one.
+func (s *Store) attestation(t testing.TB, subject ocispec.Descriptor, bundle []byte, opts ImageOptions) ocispec.Descriptor {
+	t.Helper()
+	list := []Attestation{{PredicateType: PredicateSPDX, Statement: []byte(`{"predicateType":"https://spdx.dev/Document"}`)}}
+	if opts.Attestations != nil {
+		list = opts.Attestations(platforms.Format(*subject.Platform))
+	}
+	layers := []ocispec.Descriptor{}
+	for _, a := range list {
+		layers = append(layers, s.layer(a.statement(t, subject.Digest), a.mediaType(), a.PredicateType))
+	}
+	if bundle != nil {
+		layers = append(layers, s.layer(wrap(t, subject.Digest, bundle, opts), mediaTypeInToto, provenance.PredicateEmbeddedBundle))
+	}
+	desc := s.AddJSON(t, ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageManifest,
+		Config:    s.Add([]byte(`{"architecture":"unknown","os":"unknown"}`), ocispec.MediaTypeImageConfig),
+		Layers:    layers,
+	}, ocispec.MediaTypeImageManifest)
+	desc.Platform = &ocispec.Platform{OS: "unknown", Architecture: "unknown"}
+	desc.Annotations = map[string]string{
+		"vnd.docker.reference.type":   "attestation-manifest",
+		"vnd.docker.reference.digest": subject.Digest.String(),
+	}
+	return desc
+}
+
+func (s *Store) layer(data []byte, mediaType, predicateType string) ocispec.Descriptor {
+	d := s.Add(data, mediaType)
+	d.Annotations = map[string]string{"in-toto.io/predicate-type": predicateType}
+	return d
+}
+
+// wrap is the in-toto statement around the bundle.
+func wrap(t testing.TB, subject digest.Digest, bundle []byte, opts ImageOptions) []byte {
 	t.Helper()
 	wrapper := map[string]any{
 		"_type":         "https://in-toto.io/Statement/v0.1",
@@ -133,32 +177,14 @@ func (s *Store) attestation(t testing.TB, subject digest.Digest, bundle []byte, 
 	if opts.Wrapper != nil {
 		opts.Wrapper(wrapper)
 	}
-	layer := func(v any, predicateType string) ocispec.Descriptor {
-		d := s.AddJSON(t, v, "application/vnd.in-toto+json")
-		d.Annotations = map[string]string{"in-toto.io/predicate-type": predicateType}
-		return d
-	}
-	desc := s.AddJSON(t, ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2},
-		MediaType: ocispec.MediaTypeImageManifest,
-		Config:    s.Add([]byte(`{"architecture":"unknown","os":"unknown"}`), ocispec.MediaTypeImageConfig),
-		Layers: []ocispec.Descriptor{
-			layer(map[string]any{"predicateType": "https://spdx.dev/Document"}, "https://spdx.dev/Document"),
-			layer(wrapper, provenance.PredicateEmbeddedBundle),
-		},
-	}, ocispec.MediaTypeImageManifest)
-	desc.Platform = &ocispec.Platform{OS: "unknown", Architecture: "unknown"}
-	desc.Annotations = map[string]string{
-		"vnd.docker.reference.type":   "attestation-manifest",
-		"vnd.docker.reference.digest": subject.String(),
-	}
-	return desc
+	data, err := json.Marshal(wrapper)
+	require.NoError(t, err)
+	return data
 }
 
-// Statement is a SLSA provenance statement about subjects.
-func Statement(t testing.TB, subjects []provenance.Subject) []byte {
-	t.Helper()
-	predicate, err := json.Marshal(slsa.Provenance{
+// Provenance is what Statement says of the build.
+func Provenance() slsa.Provenance {
+	return slsa.Provenance{
 		BuildDefinition: slsa.BuildDefinition{
 			BuildType: slsa.BuildType,
 			ExternalParameters: slsa.ExternalParameters{
@@ -167,7 +193,21 @@ func Statement(t testing.TB, subjects []provenance.Subject) []byte {
 			},
 			ResolvedDependencies: []slsa.ResourceDescriptor{{URI: "docker-image://debian", Digest: map[string]string{"sha256": "de"}}},
 		},
-	})
+	}
+}
+
+// Statement is a SLSA provenance statement about subjects.
+func Statement(t testing.TB, subjects []provenance.Subject, byproducts ...slsa.ResourceDescriptor) []byte {
+	t.Helper()
+	p := Provenance()
+	p.RunDetails.Byproducts = byproducts
+	return StatementOf(t, subjects, p)
+}
+
+// StatementOf is a statement with a predicate of one's own.
+func StatementOf(t testing.TB, subjects []provenance.Subject, p slsa.Provenance) []byte {
+	t.Helper()
+	predicate, err := json.Marshal(p)
 	require.NoError(t, err)
 	data, err := json.Marshal(provenance.Statement{
 		Type: provenance.StatementType, Subject: subjects, PredicateType: provenance.PredicateSLSA1, Predicate: predicate,

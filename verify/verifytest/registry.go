@@ -3,7 +3,12 @@
 package verifytest
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,6 +23,8 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/verify/internal/document"
 )
 
 // A Store holds documents by digest and serves them as a registry or as a
@@ -98,6 +105,21 @@ func (s *Store) Requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string{}, s.requests...)
+}
+
+// Open implements the store that the steps of verify read from.
+func (s *Store) Open(_ context.Context, _ document.Kind, dgst digest.Digest) (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, "OPEN "+dgst.String())
+	data, known := s.blobs[dgst]
+	if lie, ok := s.lies[dgst]; ok {
+		data, known = lie, true
+	}
+	if !known || s.status[dgst] != 0 {
+		return nil, fmt.Errorf("%s: %w", dgst, fs.ErrNotExist)
+	}
+	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
 // Serve starts a registry on loopback and returns its host:port.
