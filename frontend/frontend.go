@@ -178,7 +178,11 @@ func (b *build) sign(ctx context.Context, s *signer, sealed *collection) ([]byte
 	if err != nil {
 		return nil, fmt.Errorf("sign the image: %w", err)
 	}
-	predicate, err := b.provenance(sealed, token.Signer)
+	identity, err := s.services.Certify(ctx, token.Raw, b.Now())
+	if err != nil {
+		return nil, fmt.Errorf("sign the image: %w", err)
+	}
+	predicate, err := b.provenance(sealed, identity.Builder)
 	if err != nil {
 		return nil, fmt.Errorf("write the provenance: %w", err)
 	}
@@ -186,7 +190,7 @@ func (b *build) sign(ctx context.Context, s *signer, sealed *collection) ([]byte
 	if err != nil {
 		return nil, fmt.Errorf("write the statement: %w", err)
 	}
-	bundle, err := s.services.Keyless(ctx, statement, token.Raw, b.Now())
+	bundle, err := identity.Sign(ctx, statement)
 	if err != nil {
 		return nil, fmt.Errorf("sign the image: %w", err)
 	}

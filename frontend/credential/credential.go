@@ -67,10 +67,6 @@ func (s Source) Present(ctx context.Context) (bool, error) {
 // A Token is an identity token as its issuer signed it.
 type Token struct {
 	Raw string
-	// Signer is the URI of what vouches for the build: the workflow, where the
-	// issuer tells it, else the subject or the issuer. It is the token's own
-	// word, which Fulcio checks when it certifies the identity.
-	Signer string
 }
 
 // Token returns a fresh identity token. ErrNone means that there is no

@@ -24,12 +24,8 @@ const (
 var errExpired = errors.New("expired")
 
 type claims struct {
-	Issuer  string  `json:"iss"`
-	Subject string  `json:"sub"`
-	Expiry  float64 `json:"exp"`
-	// GitHub's and GitLab's names for the workflow that runs.
-	JobWorkflowRef string `json:"job_workflow_ref"`
-	CIConfigRefURI string `json:"ci_config_ref_uri"`
+	Issuer string  `json:"iss"`
+	Expiry float64 `json:"exp"`
 }
 
 // parse catches what can be seen without the issuer's key, because Fulcio's
@@ -53,21 +49,7 @@ func (s Source) parse(raw string) (*Token, error) {
 		return nil, fmt.Errorf("%w: the token of %s %w at %s, %s ago: pass a fresh one, or pass %s and %s so that it is fetched when the build steps are done",
 			ErrToken, c.Issuer, errExpired, expiry.Format(time.RFC3339), now.Sub(expiry).Round(time.Second), GitHubTokenURL, GitHubToken)
 	}
-	return &Token{Raw: raw, Signer: c.signer()}, nil
-}
-
-// signer follows Fulcio's Build Signer URI
-// (https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md).
-func (c claims) signer() string {
-	switch {
-	case c.JobWorkflowRef != "":
-		return "https://github.com/" + c.JobWorkflowRef
-	case c.CIConfigRefURI != "":
-		return "https://" + c.CIConfigRefURI
-	case strings.Contains(c.Subject, "://"):
-		return c.Subject
-	}
-	return c.Issuer
+	return &Token{Raw: raw}, nil
 }
 
 // fromGitHub asks GitHub Actions for a token

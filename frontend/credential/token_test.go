@@ -56,26 +56,7 @@ func TestToken(t *testing.T) {
 	token := jwt(claims(now.Add(time.Minute), ""))
 	got, err := source(secrets{credential.IDToken: " " + token + "\n"}).Token(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, &credential.Token{Raw: token, Signer: "https://issuer.example"}, got)
-}
-
-func TestTokenSigner(t *testing.T) {
-	for name, row := range map[string][2]string{
-		"GitHub": {`"job_workflow_ref":"org/repo/.github/workflows/release.yml@refs/heads/main","sub":"repo:org/repo:ref:refs/heads/main"`,
-			"https://github.com/org/repo/.github/workflows/release.yml@refs/heads/main"},
-		"GitLab": {`"ci_config_ref_uri":"gitlab.com/group/project//.gitlab-ci.yml@refs/heads/main","sub":"project_path:group/project"`,
-			"https://gitlab.com/group/project//.gitlab-ci.yml@refs/heads/main"},
-		"SPIFFE":     {`"sub":"spiffe://example.org/ns/ci"`, "spiffe://example.org/ns/ci"},
-		"Kubernetes": {`"sub":"system:serviceaccount:ci:builder"`, "https://issuer.example"},
-		"no subject": {`"aud":["sigstore"]`, "https://issuer.example"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			token := jwt(fmt.Sprintf(`{"iss":"https://issuer.example","exp":%d,%s}`, now.Unix()+1, row[0]))
-			got, err := source(secrets{credential.IDToken: token}).Token(t.Context())
-			require.NoError(t, err)
-			require.Equal(t, row[1], got.Signer)
-		})
-	}
+	require.Equal(t, &credential.Token{Raw: token}, got)
 }
 
 func TestTokenRefuses(t *testing.T) {
@@ -172,7 +153,6 @@ func TestTokenFromGitHub(t *testing.T) {
 	got, err := source(pair).Token(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, token, got.Raw)
-	require.Equal(t, "https://github.com/o/r/.github/workflows/w.yml@refs/heads/main", got.Signer)
 	require.Equal(t, 1, asked)
 
 	// A token that is there already is used as it is.

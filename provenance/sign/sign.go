@@ -10,17 +10,12 @@
 package sign
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/sign"
-	"google.golang.org/protobuf/encoding/protojson"
-
-	"github.com/plombproject/plomb/provenance"
 )
 
 var (
@@ -64,48 +59,24 @@ func LoadServices(signingConfig, trustedRoot []byte) (*Services, error) {
 	return s, nil
 }
 
-// Keyless signs statement, the bytes of an in-toto statement, with a new key
-// certified for the identity in idToken. The result is the bundle's JSON,
-// compact and escaped as encoding/json writes it, so that an exporter that
-// re-marshals it leaves the bytes alone. Errors name the service and its URL;
-// the token is in none of them.
-func (s *Services) Keyless(ctx context.Context, statement []byte, idToken string, now time.Time) ([]byte, error) {
-	keypair, err := sign.NewEphemeralKeypair(nil)
-	if err != nil {
-		return nil, fmt.Errorf("make a signing key: %w", err)
-	}
-	opts, err := s.bundleOptions(ctx, idToken, now)
-	if err != nil {
-		return nil, err
-	}
-	b, err := sign.Bundle(&sign.DSSEData{Data: statement, PayloadType: provenance.PayloadType}, keypair, opts)
-	if err != nil {
-		return nil, explain(err)
-	}
-	loose, err := protojson.Marshal(b)
-	if err != nil {
-		return nil, fmt.Errorf("encode the bundle: %w", err)
-	}
-	return json.Marshal(json.RawMessage(loose))
-}
-
-func (s *Services) bundleOptions(ctx context.Context, idToken string, now time.Time) (sign.BundleOptions, error) {
-	opts := sign.BundleOptions{Context: ctx}
+// bundleOptions are the services for a signature made now, and apart from them
+// the one that certifies its key.
+func (s *Services) bundleOptions(now time.Time) (sign.BundleOptions, certificates, error) {
+	var opts sign.BundleOptions
 	if s.trusted != nil {
 		opts.TrustedRoot = s.trusted
 	}
 	fulcio, err := root.SelectService(s.config.FulcioCertificateAuthorityURLs(), sign.FulcioAPIVersions, now)
 	if err != nil {
-		return opts, fmt.Errorf("%w: certificate authorities: %w", ErrSigningConfig, err)
+		return opts, certificates{}, fmt.Errorf("%w: certificate authorities: %w", ErrSigningConfig, err)
 	}
-	authority := newService("certificate authority (Fulcio)", fulcio.URL, fulcioRemedy)
-	opts.CertificateProvider = certificates{service: authority,
-		authority: sign.NewFulcio(&sign.FulcioOptions{BaseURL: fulcio.URL, Timeout: requestTimeout, Transport: authority})}
-	opts.CertificateProviderOptions = &sign.CertificateProviderOptions{IDToken: idToken}
+	ca := newService("certificate authority (Fulcio)", fulcio.URL, fulcioRemedy)
+	authority := certificates{service: ca,
+		authority: sign.NewFulcio(&sign.FulcioOptions{BaseURL: fulcio.URL, Timeout: requestTimeout, Transport: ca})}
 
 	tsas, err := selectServices(s.config.TimestampAuthorityURLs(), s.config.TimestampAuthorityURLsConfig(), sign.TimestampAuthorityAPIVersions, now)
 	if err != nil {
-		return opts, fmt.Errorf("%w: timestamp authorities: %w", ErrSigningConfig, err)
+		return opts, authority, fmt.Errorf("%w: timestamp authorities: %w", ErrSigningConfig, err)
 	}
 	for _, tsa := range tsas {
 		opts.TimestampAuthorities = append(opts.TimestampAuthorities, sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{
@@ -113,7 +84,7 @@ func (s *Services) bundleOptions(ctx context.Context, idToken string, now time.T
 	}
 	logs, err := selectServices(s.config.RekorLogURLs(), s.config.RekorLogURLsConfig(), sign.RekorAPIVersions, now)
 	if err != nil {
-		return opts, fmt.Errorf("%w: transparency logs: %w", ErrSigningConfig, err)
+		return opts, authority, fmt.Errorf("%w: transparency logs: %w", ErrSigningConfig, err)
 	}
 	for _, log := range logs {
 		opts.TransparencyLogs = append(opts.TransparencyLogs, transparency{
@@ -121,9 +92,9 @@ func (s *Services) bundleOptions(ctx context.Context, idToken string, now time.T
 			log:     sign.NewRekor(&sign.RekorOptions{BaseURL: log.URL, Timeout: requestTimeout, Version: log.MajorAPIVersion})})
 	}
 	if len(tsas) == 0 && len(logs) == 0 {
-		return opts, fmt.Errorf("%w: it names neither a transparency log nor a timestamp authority, so nobody could tell later when the certificate was valid", ErrSigningConfig)
+		return opts, authority, fmt.Errorf("%w: it names neither a transparency log nor a timestamp authority, so nobody could tell later when the certificate was valid", ErrSigningConfig)
 	}
-	return opts, nil
+	return opts, authority, nil
 }
 
 // explain prefers the words of the service that failed. What is left then is

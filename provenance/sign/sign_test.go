@@ -56,7 +56,7 @@ func TestLoadServices(t *testing.T) {
 	}
 }
 
-func TestKeylessNeedsServices(t *testing.T) {
+func TestCertifyNeedsServices(t *testing.T) {
 	for name, row := range map[string]struct {
 		ca, tsa, log string
 		when         time.Time
@@ -70,7 +70,7 @@ func TestKeylessNeedsServices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, err := LoadServices(config(row.ca, row.tsa, row.log), nil)
 			require.NoError(t, err)
-			_, err = s.Keyless(t.Context(), []byte("{}"), idToken, row.when)
+			_, err = s.Certify(t.Context(), idToken, row.when)
 			require.ErrorIs(t, err, ErrSigningConfig)
 			require.ErrorContains(t, err, row.says)
 			require.NotContains(t, err.Error(), idToken)
@@ -78,10 +78,10 @@ func TestKeylessNeedsServices(t *testing.T) {
 	}
 }
 
-// What the certificate authority answers, and how Keyless then fails. It names
+// What the certificate authority answers, and how Certify then fails. It names
 // service, URL and remedy, and never tells the token, not even where the other
 // side sends it back.
-func TestKeylessFailsInPlainWords(t *testing.T) {
+func TestCertifyFailsInPlainWords(t *testing.T) {
 	echo := func(code int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(code)
@@ -105,7 +105,7 @@ func TestKeylessFailsInPlainWords(t *testing.T) {
 			defer srv.Close()
 			s, err := LoadServices(config(srv.URL, "https://tsa.invalid", ""), nil)
 			require.NoError(t, err)
-			_, err = s.Keyless(t.Context(), []byte("{}"), idToken, now)
+			_, err = s.Certify(t.Context(), idToken, now)
 			require.ErrorIs(t, err, ErrService)
 			require.ErrorContains(t, err, "certificate authority (Fulcio) at "+srv.URL+": ")
 			require.ErrorContains(t, err, row.says)
