@@ -28,16 +28,38 @@ type Reader struct {
 	// Read returns the packages that the file tells of, in any order. An error
 	// makes the file unread; packages beside an error count.
 	Read func(ctx context.Context, t Tree, path string, info fs.FileInfo) ([]sbom.Package, error)
+	// Places are the paths where a database must be, if there is one. In such a
+	// place a link, at any part of the path, is followed within the tree, and
+	// what is no readable file is told. Nil for what may be anywhere.
+	Places []string
+	// Beside are files without which those in Places cannot be understood,
+	// such as a journal: a change to one is a change to the other. By path, the
+	// place.
+	Beside map[string]string
 }
 
-// Tree is the image's root filesystem. Paths are absolute; links are followed
-// within the tree, as a process in the container would follow them.
+// Tree is the image's root filesystem. Paths are absolute or, as fs.FS has it,
+// relative to the root; links are followed within the tree, as a process in
+// the container would follow them. Only regular files and folders are opened.
 type Tree interface {
-	fs.StatFS // names as in fs.FS, relative and without a leading slash
+	fs.StatFS
 	// ReadAll reads a file of at most limit bytes.
 	ReadAll(path string, limit int64) ([]byte, error)
 	// ReadDir lists a folder, sorted by name.
 	ReadDir(path string) ([]fs.DirEntry, error)
 	// System is what os-release says; never nil.
 	System() *sbom.System
+}
+
+// An Owning is one kind of database that tells which package a file belongs to.
+type Owning struct {
+	// Name is for messages.
+	Name string
+	// Wants decides by the absolute path whether the file lists files of
+	// packages.
+	Wants func(path string) bool
+	// Read calls own for each file of a package, with the path as the database
+	// has it and the package's sbom.Package.Key. The paths given are those of
+	// files that Wants was true for, sorted.
+	Read func(ctx context.Context, t Tree, paths []string, own func(path, key string)) error
 }

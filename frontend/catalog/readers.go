@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package catalog
+
+import (
+	"slices"
+
+	"github.com/plombproject/plomb/frontend/catalog/dpkg"
+	"github.com/plombproject/plomb/frontend/catalog/ecosystem"
+)
+
+type (
+	reader = ecosystem.Reader
+	owning = ecosystem.Owning
+)
+
+// readers is the table of everything that tells of packages.
+func readers() []reader {
+	return slices.Concat(
+		dpkg.Readers(),
+	)
+}
+
+// ownings is the table of what tells which package a file belongs to.
+func ownings() []owning {
+	return slices.Concat(
+		dpkg.Ownings(),
+	)
+}

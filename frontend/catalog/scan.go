@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/plombproject/plomb/internal/limit"
+	"github.com/plombproject/plomb/provenance/sbom"
+)
+
+// A scan is one look at a tree. One goroutine decides what is read, in the
+// order of the paths, so that the bounds fall on the same files every time;
+// others read.
+type scan struct {
+	settings
+	ctx   context.Context
+	tree  *tree
+	level Level
+
+	work    chan func()
+	workers sync.WaitGroup
+
+	entryCount int
+	bytes      int64    // of the files given to readers
+	sources    []string // files that tell of ownership
+	gone       []string
+	findings   lowest[found]
+	unreadable lowest[sbom.Unread]
+	hashes     hashes
+}
+
+// found is a finding, still with the path in the bytes of the filesystem.
+type found struct {
+	path     string
+	packages []sbom.Package
+	place    bool // a database of the operating system, which nobody owns
+}
+
+func newScan(ctx context.Context, t *tree, level Level, with settings) *scan {
+	s := &scan{settings: with, ctx: ctx, tree: t, level: level, work: make(chan func())}
+	s.findings = lowest[found]{
+		max:     with.packages,
+		compare: func(a, b found) int { return strings.Compare(a.path, b.path) },
+		weigh:   func(f found) int { return max(1, len(f.packages)) },
+	}
+	s.unreadable = lowest[sbom.Unread]{
+		max: with.unread,
+		compare: func(a, b sbom.Unread) int {
+			return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Reason, b.Reason))
+		},
+		weigh: func(sbom.Unread) int { return 1 },
+	}
+	for range runtime.GOMAXPROCS(0) {
+		s.workers.Go(func() {
+			for do := range s.work {
+				if ctx.Err() == nil {
+					do()
+				}
+			}
+		})
+	}
+	return s
+}
+
+// regular looks at one regular file. anew is true for a file in whose place the
+// tree below had one that a reader wanted: then it is told of even if it has no
+// packages. It returns whether a reader wants the file.
+func (s *scan) regular(p string, info fs.FileInfo, anew bool) bool {
+	if s.level == Files {
+		s.hash(p, info)
+	}
+	for _, o := range s.owning {
+		if o.Wants(p) {
+			s.sources = append(s.sources, p)
+		}
+	}
+	wanted := s.wanted(p, info)
+	if len(wanted) > 0 {
+		s.read(p, p, info, wanted, anew)
+	}
+	return len(wanted) > 0
+}
+
+func (s *scan) wanted(p string, info fs.FileInfo) []reader {
+	var out []reader
+	for _, r := range s.readers {
+		if r.Wants(p, info) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// read has the readers look at the file; in the report it is p.
+func (s *scan) read(p, at string, info fs.FileInfo, readers []reader, anew bool) {
+	if s.bytes+info.Size() > s.total && info.Size() <= largest(readers) {
+		s.unread(p, fmt.Errorf("%w: the files before it, by path, are %d bytes together", limit.ErrTooLarge, s.bytes))
+		readers = nil
+	} else if info.Size() <= largest(readers) {
+		s.bytes += info.Size()
+	}
+	s.work <- func() {
+		f := found{path: p}
+		for _, r := range readers {
+			f.place = f.place || r.Places != nil
+			packages, err := s.ask(r, at, info)
+			if err != nil {
+				s.unread(p, fmt.Errorf("%s: %w", r.Name, err))
+			}
+			f.packages = append(f.packages, packages...)
+		}
+		var err error
+		if f.packages, err = clean(f.packages, s.perFile); err != nil {
+			s.unread(p, err)
+		}
+		if len(f.packages) > 0 || anew {
+			s.findings.add(f)
+		}
+	}
+}
+
+func largest(readers []reader) int64 {
+	var size int64
+	for _, r := range readers {
+		size = max(size, r.Max)
+	}
+	return size
+}
+
+// ask has one reader read. Readers are full of other people's parsers, and the
+// files are hostile: one that panics has not read its file, and that is all.
+func (s *scan) ask(r reader, p string, info fs.FileInfo) (packages []sbom.Package, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			packages, err = nil, fmt.Errorf("the reader gave up: %v", v)
+		}
+	}()
+	if info.Size() > r.Max {
+		return nil, fmt.Errorf("%w: %d bytes, of which %d would be read", limit.ErrTooLarge, info.Size(), r.Max)
+	}
+	return r.Read(s.ctx, s.tree, p, info)
+}
+
+// unread notes that p could not be read. Of an error about a file only what
+// happened goes into the report: the paths in it are not the image's.
+func (s *scan) unread(p string, err error) {
+	if len(p) > s.path {
+		p = path.Dir(p[:s.path])
+	}
+	s.unreadable.add(sbom.Unread{Path: sbom.Path(p), Reason: reason(err)})
+}
+
+func reason(err error) string {
+	var pathErr *fs.PathError
+	text := err.Error()
+	if errors.As(err, &pathErr) {
+		text = strings.Replace(text, pathErr.Error(), pathErr.Err.Error(), 1)
+	}
+	return text1(text, maxReason)
+}
+
+// finish waits for the readers and puts the report together.
+func (s *scan) finish() (*Result, error) {
+	close(s.work)
+	s.workers.Wait()
+	if err := s.ctx.Err(); err != nil {
+		return nil, fmt.Errorf("look for packages: %w", err)
+	}
+	findings, left := s.findings.sorted()
+	if left > 0 {
+		s.unread("/", fmt.Errorf("%d files with packages are left out: there are more than %d packages", left, s.packages))
+	}
+	result := &Result{Files: s.hashes.sorted(s)}
+	owners := s.owners(findings, result.Files)
+	for _, f := range findings {
+		result.Report.Findings = append(result.Report.Findings, sbom.Finding{
+			Path: sbom.Path(f.path), Packages: f.packages, Owner: owners[f.path],
+		})
+	}
+	slices.SortStableFunc(result.Report.Findings, func(a, b sbom.Finding) int { return strings.Compare(a.Path, b.Path) })
+	for i := range result.Files {
+		f := &result.Files[i]
+		f.Owner, f.Path = owners[f.Path], sbom.Path(f.Path)
+	}
+	slices.SortFunc(result.Files, func(a, b sbom.File) int { return strings.Compare(a.Path, b.Path) })
+	for _, p := range s.gone {
+		result.Report.Gone = append(result.Report.Gone, sbom.Path(p))
+	}
+	slices.Sort(result.Report.Gone)
+	result.Report.Gone = slices.Compact(result.Report.Gone)
+	result.Report.Unread, left = s.unreadable.sorted()
+	if left > 0 {
+		result.Report.Unread = slices.Insert(result.Report.Unread, 0, sbom.Unread{
+			Path: "/", Reason: fmt.Sprintf("%d more could not be read: no more than %d are listed", left, s.settings.unread),
+		})
+	}
+	result.Report.Files = s.entryCount
+	return result, nil
+}
