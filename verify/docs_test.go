@@ -41,7 +41,7 @@ func TestEveryMemberOfADecisionIsDocumented(t *testing.T) {
 	doc, err := os.ReadFile("../docs/verify.md")
 	require.NoError(t, err)
 	require.Contains(t, string(doc), decision.Schema)
-	for _, v := range []any{decision.Decision{}, decision.Image{}, decision.Rule{}, decision.Manifest{}, decision.Signer{}, decision.Check{}, decision.Basis{}} {
+	for _, v := range []any{decision.Decision{}, decision.Image{}, decision.Rule{}, decision.Manifest{}, decision.Signer{}, decision.Check{}, decision.Basis{}, decision.Attestation{}} {
 		typ := reflect.TypeOf(v)
 		for i := range typ.NumField() {
 			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")

@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/plombproject/plomb/provenance"
 	"github.com/plombproject/plomb/verify/binding"
 	"github.com/plombproject/plomb/verify/decision"
 	"github.com/plombproject/plomb/verify/evidence"
@@ -22,9 +23,11 @@ import (
 // A finding is everything learnt about one manifest.
 type finding struct {
 	manifest image.Manifest
-	// signers have a valid signature for this manifest.
-	signers []decision.Signer
-	judged  []policy.Signer
+	// signers have a valid signature for this manifest; judged and statements
+	// are the same signers, and what each of them signed.
+	signers    []decision.Signer
+	judged     []policy.Signer
+	statements []*provenance.Statement
 	// refusals are why other bundles do not count.
 	refusals []error
 }
@@ -98,6 +101,7 @@ func (r *run) weigh(c evidence.Candidate, f *finding) error {
 		return err
 	}
 	r.check("binding", fmt.Sprintf("%s (%s) in %s", m.Entry.Digest, platforms.Format(m.Platform), c.Where), nil)
+	f.statements = append(f.statements, st)
 	f.judged = append(f.judged, policy.Signer{Issuer: v.Signer.Issuer, Subject: v.Signer.Subject, Authorities: v.Authorities})
 	f.signers = append(f.signers, decision.Signer{
 		Issuer: v.Signer.Issuer, Subject: v.Signer.Subject, SignedAt: v.SignedAt.UTC(), Bundle: c.Digest,

@@ -39,6 +39,9 @@ type Request struct {
 	Sources []evidence.Source
 	// Platform matches what the node could run; nil is this machine.
 	Platform platforms.Matcher
+	// Attestations asks for the attestations beside an allowed image as well,
+	// which costs requests. A node has no use for them.
+	Attestations bool
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
 }
@@ -46,8 +49,14 @@ type Request struct {
 // Verify decides about one image. It always returns a decision; what goes
 // wrong on the way is in it. A cancelled or expired ctx gives undecided.
 func Verify(ctx context.Context, req Request) *decision.Decision {
-	r := newRun(req)
+	d, _ := Examine(ctx, req)
+	return d
+}
+
+// decide is the flow.
+func (r *run) decide(ctx context.Context) *decision.Decision {
 	rules, err := r.selectRules()
+	r.rules = rules
 	if err != nil {
 		return r.refused(err)
 	}
@@ -81,6 +90,7 @@ type run struct {
 	req      Request
 	root     *trust.Root
 	verified map[string]verifiedBundle
+	rules    []*rule
 	found    []finding
 	d        *decision.Decision
 }

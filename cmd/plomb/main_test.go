@@ -21,9 +21,10 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the stories in testdata/script. Each finds a registry at
-// $REGISTRY with the images app:signed, app:unsigned, app:stranger and
-// app:tampered, the folder ./layout with the first of them, ./root.json, and
-// ./policy for the default signer.
+// $REGISTRY with the images app:signed, app:unsigned, app:stranger,
+// app:tampered and those of documented_test.go, the folders ./layout and
+// ./documented with two of them, ./root.json, and ./policy for the default
+// signer.
 func TestScripts(t *testing.T) {
 	store, sigstore := verifytest.NewStore(), verifytest.NewSigstore(t)
 	registry := store.Serve(t)
@@ -40,6 +41,7 @@ func TestScripts(t *testing.T) {
 	store.Tag("unsigned", store.Image(t, verifytest.ImageOptions{Content: "unsigned"}).Index)
 	store.Tag("stranger", store.Image(t, verifytest.ImageOptions{Content: "stranger", Bundle: bundle(verifytest.BundleOptions{Subject: "https://mallory.example/x"})}).Index)
 	store.Tag("tampered", tampered.Index)
+	documented := storeDocumented(t, store, sigstore)
 	root := sigstore.TrustedRoot(t, verifytest.RootOptions{})
 
 	testscript.Run(t, testscript.Params{
@@ -47,6 +49,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
 		Setup: func(env *testscript.Env) error {
 			store.Layout(t, filepath.Join(env.WorkDir, "layout"), "v1", signed.Index)
+			store.Layout(t, filepath.Join(env.WorkDir, "documented"), "v1", documented)
 			env.Setenv("REGISTRY", registry)
 			env.Setenv("DIGEST", signed.Index.String())
 			env.Setenv("CONFIG", signed.Configs[0].String())

@@ -78,6 +78,9 @@ func printDecision(stdio Stdio, form string, d *decision.Decision) error {
 			p.foretold(s.Foretold, m.Digest)
 		}
 	}
+	for _, a := range d.Attestations {
+		p.attestation(a)
+	}
 	for _, c := range d.Checks {
 		// What the reason has said already is not said again.
 		if c.Outcome != decision.Pass && !strings.Contains(d.Reason, c.Detail) {
@@ -89,6 +92,21 @@ func printDecision(stdio Stdio, form string, d *decision.Decision) error {
 	}
 	p.line(1, "requests", "%d", d.Requests)
 	return p.err
+}
+
+// attestation says of one whether the signature covers it.
+func (p *page) attestation(a decision.Attestation) {
+	what := a.PredicateType
+	if a.Name != "" {
+		what += " (" + a.Name + ")"
+	}
+	if a.Digest != "" {
+		what += " " + a.Digest.String()
+	}
+	p.line(1, "attestation", "%s: %s %s", a.Platform, a.Status, what)
+	if a.Reason != "" {
+		p.line(2, "because", "%s", a.Reason)
+	}
 }
 
 func printReport(stdio Stdio, form string, r *inspect.Report) error {
@@ -136,8 +154,17 @@ func (p *page) platform(pl inspect.Platform) {
 		p.foretold(b.Foretold, pl.Manifest)
 	}
 	for _, a := range pl.Attestations {
-		p.line(1, "attestation", "%s, %d bytes, %s (unsigned)", a.PredicateType, a.Size, a.Digest)
+		p.line(1, "attestation", "%s, %d bytes, %s (%s)", a.PredicateType, a.Size, a.Digest, claims[a.Claim])
 	}
+}
+
+// claims say what the statement in the bundle, which nobody verified, has on an
+// attestation.
+var claims = map[inspect.Claim]string{
+	inspect.Named:    "claimed by the unverified statement",
+	inspect.NotNamed: "not named by the statement",
+	inspect.Absent:   "claimed by the unverified statement, and not there",
+	inspect.Unread:   "could not be read",
 }
 
 func (p *page) bundle(b inspect.Bundle) {

@@ -32,6 +32,9 @@ type verifyFlags struct {
 
 	identity, identityRegExp string
 	issuer, issuerRegExp     string
+
+	attestations  bool
+	requireSigned bool
 }
 
 func verifyCommand(stdio Stdio) *cobra.Command {
@@ -45,10 +48,15 @@ is about this very image, and asks the policy whether the signer is welcome.
 
 IMAGE is a reference with or without digest, or oci-layout:DIR[:TAG].
 
+Of an allowed image it then lists the attestations, such as SBOMs, and whether
+the signed provenance names each of them. They do not change the verdict.
+
 Without --policy and PLOMB_POLICY, name the one signer you want with the
 --certificate-* flags; given, they take the place of the policy folder.
 
-Exit status: 0 allowed, 1 denied, 2 undecided, 64 wrong usage.`,
+Exit status: 0 allowed, 1 denied, 2 undecided, 64 wrong usage. With
+--require-signed-attestations also 1 for an allowed image whose SBOMs are not
+the signed ones, and 2 if that could not be told.`,
 		Example: `  plomb verify registry.example/shop/app:v1
   plomb verify --policy ./policy --output json registry.example/shop/app@sha256:…
   plomb verify --certificate-oidc-issuer https://token.actions.githubusercontent.com \
@@ -60,6 +68,8 @@ Exit status: 0 allowed, 1 denied, 2 undecided, 64 wrong usage.`,
 		},
 	}
 	f.register(cmd, stdio)
+	cmd.Flags().BoolVar(&f.attestations, "attestations", true, "tell signed attestations from unsigned ones, which means to fetch them")
+	cmd.Flags().BoolVar(&f.requireSigned, "require-signed-attestations", false, "exit with 1 unless the attestations that the provenance names are there, and no others but BuildKit's own provenance")
 	return cmd
 }
 
@@ -96,11 +106,27 @@ func (f *verifyFlags) run(cmd *cobra.Command, arg string, stdio Stdio) error {
 	}
 	switch d.Verdict {
 	case decision.Allow:
-		return nil
+		return f.attested(d, stdio)
 	case decision.Deny:
 		return errExit(exitDeny)
 	}
 	return errExit(exitUndecided)
+}
+
+// attested gives the exit status of --require-signed-attestations.
+func (f *verifyFlags) attested(d *decision.Decision, stdio Stdio) error {
+	if !f.requireSigned {
+		return nil
+	}
+	err := verify.CheckAttestations(d)
+	if err == nil {
+		return nil
+	}
+	fmt.Fprintf(stdio.Err, "plomb: %s\n", decision.OneLine(err.Error()))
+	if errors.Is(err, verify.ErrAttestationsUnknown) {
+		return errExit(exitUndecided)
+	}
+	return errExit(exitDeny)
 }
 
 // checkUsage refuses what cannot be meant, before anything is fetched.
@@ -113,6 +139,9 @@ func (f *verifyFlags) checkUsage(arg string) (platforms.Matcher, error) {
 	}
 	if _, err := evidence.ParseReference(arg); err != nil && !isLayout(arg) {
 		return nil, err
+	}
+	if f.requireSigned && !f.attestations {
+		return nil, errors.New("--require-signed-attestations needs --attestations")
 	}
 	if f.platform == "" {
 		return nil, nil
@@ -198,5 +227,7 @@ func (f *verifyFlags) request(ctx context.Context, arg string, matcher platforms
 		Trust:      func() (*trust.Root, error) { return trust.Load(f.trustedRoot) },
 		Location:   img.location,
 		Platform:   matcher,
+
+		Attestations: f.attestations,
 	}, nil
 }

@@ -52,6 +52,9 @@ type Decision struct {
 	Basis Basis `json:"basis"`
 	// Warnings are refusals of policies in warn mode.
 	Warnings []string `json:"warnings,omitempty"`
+	// Attestations are the attestations beside an allowed image, if they were
+	// asked for.
+	Attestations []Attestation `json:"attestations,omitempty"`
 	// Requests is how many requests the registry answered.
 	Requests int `json:"requests"`
 	// DecidedAt is the time on the clock of the machine that decided.
@@ -114,6 +117,27 @@ type Signer struct {
 	// platform; none if it speaks of the image ID alone. A manifest that is
 	// not among them has the same content in another compression.
 	Foretold []digest.Digest `json:"foretold,omitempty"`
+}
+
+// An Attestation is a statement beside the image. It is never a reason for the
+// verdict.
+type Attestation struct {
+	Platform string `json:"platform"`
+	// Status is signed, unsigned, missing or unknown: whether the verified
+	// provenance names these very bytes.
+	Status string `json:"status"`
+	// Reason is why it is not signed.
+	Reason        string `json:"reason,omitempty"`
+	PredicateType string `json:"predicateType,omitempty"`
+	// Name and MediaType are those of the byproduct in the provenance.
+	Name      string `json:"name,omitempty"`
+	MediaType string `json:"mediaType,omitempty"`
+	// Digest is that of the predicate's bytes: as they are, or for missing as
+	// the provenance has it.
+	Digest digest.Digest `json:"digest,omitempty"`
+	// Blob is the statement around them, as the registry stores it.
+	Blob digest.Digest `json:"blob,omitempty"`
+	Size int64         `json:"size,omitempty"`
 }
 
 // Outcome is how a check ended.

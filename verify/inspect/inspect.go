@@ -19,7 +19,6 @@ import (
 	"github.com/plombproject/plomb/verify/binding"
 	"github.com/plombproject/plomb/verify/evidence"
 	"github.com/plombproject/plomb/verify/image"
-	"github.com/plombproject/plomb/verify/internal/document"
 	"github.com/plombproject/plomb/verify/trust"
 )
 
@@ -45,8 +44,8 @@ type Platform struct {
 	Config  digest.Digest `json:"config"`
 	Layers  int           `json:"layers"`
 	Bundles []Bundle      `json:"bundles"`
-	// Attestations are the in-toto statements in the attestation manifests,
-	// which are not signed.
+	// Attestations are the in-toto statements in the attestation manifests, and
+	// those that the provenance in a bundle names and that are not there.
 	Attestations []Attestation `json:"attestations"`
 }
 
@@ -75,13 +74,6 @@ type Build struct {
 	Materials  []slsa.ResourceDescriptor `json:"materials,omitempty"`
 }
 
-// An Attestation is one unsigned statement beside the image.
-type Attestation struct {
-	PredicateType string        `json:"predicateType"`
-	Digest        digest.Digest `json:"digest"`
-	Size          int64         `json:"size"`
-}
-
 // Inspect reads the image dgst at location.
 func Inspect(ctx context.Context, name string, dgst digest.Digest, location evidence.Location) (*Report, error) {
 	img, err := image.Open(ctx, location, dgst, runnable{}, image.MaxForPerson)
@@ -98,7 +90,7 @@ func Inspect(ctx context.Context, name string, dgst digest.Digest, location evid
 			Bundles:      bundles(ctx, location, m),
 			Attestations: []Attestation{},
 		}
-		p.Attestations, err = attestations(ctx, location, m)
+		p.Attestations, err = attestations(ctx, location, m, provenanceOf(ctx, location, m))
 		if err != nil {
 			return nil, err
 		}
@@ -166,32 +158,4 @@ func (b *Bundle) describe(data []byte, platform ocispec.Platform) error {
 		Materials:  p.BuildDefinition.ResolvedDependencies,
 	}
 	return nil
-}
-
-// attestations lists the unsigned statements about m.
-func attestations(ctx context.Context, location evidence.Location, m image.Manifest) ([]Attestation, error) {
-	list := []Attestation{}
-	for _, sibling := range m.Siblings {
-		if sibling.Annotations[image.AnnotationReferenceType] != image.AttestationManifest ||
-			sibling.Annotations[image.AnnotationReferenceDigest] != m.Entry.Digest.String() {
-			continue
-		}
-		data, err := document.Fetch(ctx, location, document.Manifest, sibling.Digest, document.MaxManifest)
-		if err != nil {
-			return nil, err
-		}
-		doc, err := document.Parse(data)
-		if err != nil || doc.Manifest == nil {
-			// Not readable as an attestation manifest, so nothing to list;
-			// bundles says why.
-			continue
-		}
-		for _, l := range doc.Manifest.Layers {
-			t := l.Annotations["in-toto.io/predicate-type"]
-			if t != provenance.PredicateEmbeddedBundle {
-				list = append(list, Attestation{PredicateType: t, Digest: l.Digest, Size: l.Size})
-			}
-		}
-	}
-	return list, nil
 }
