@@ -25,6 +25,8 @@ type Inventory struct {
 	Unread []Unread
 	// Files counts the entries looked at, over all reports.
 	Files int
+	// Level is LevelImage where Reduce left packages out, and else "".
+	Level Level
 }
 
 // An Item is one package of an image.
@@ -34,7 +36,7 @@ type Item struct {
 	Paths []string
 	// Origin is the layer that brought it.
 	Origin Origin
-	// Requires are the indexes in Items of packages that it needs, ascending.
+	// Needs are the indexes in Items of packages that it needs, ascending.
 	Needs []int
 	// Contains are the indexes in Items of packages that came as files of this
 	// one, ascending.
@@ -65,6 +67,9 @@ type Image struct {
 	Created int64
 	// Tool is the name and version of what wrote the documents.
 	Tool string
+	// Author is who answers for the documents, "Organization: X" or
+	// "Person: X (mail)", "" if nobody was named.
+	Author string
 }
 
 // BaseImage is the image in FROM of the target stage.
