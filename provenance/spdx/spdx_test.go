@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -125,9 +126,9 @@ func TestHostileFields(t *testing.T) {
 }
 
 func TestPackagesBeyondTheLimit(t *testing.T) {
-	inv := &sbom.Inventory{}
-	for range 40 {
-		inv.Items = append(inv.Items, largeInventory().Items...)
+	inv := &sbom.Inventory{Items: make([]sbom.Item, 9000)}
+	for i := range inv.Items {
+		inv.Items[i].Package = sbom.Package{Type: "npm", Name: fmt.Sprint(i), Summary: strings.Repeat("x", 4000)}
 	}
 	_, err := spdx.Packages(inv, sampleImage(), nil)
 	require.ErrorIs(t, err, spdx.ErrTooLarge)
