@@ -5,6 +5,7 @@ package catalog
 import (
 	"slices"
 
+	"github.com/plombproject/plomb/frontend/catalog/apk"
 	"github.com/plombproject/plomb/frontend/catalog/dpkg"
 	"github.com/plombproject/plomb/frontend/catalog/ecosystem"
 )
@@ -18,6 +19,7 @@ type (
 func readers() []reader {
 	return slices.Concat(
 		dpkg.Readers(),
+		apk.Readers(),
 	)
 }
 
@@ -25,5 +27,6 @@ func readers() []reader {
 func ownings() []owning {
 	return slices.Concat(
 		dpkg.Ownings(),
+		apk.Ownings(),
 	)
 }
