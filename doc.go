@@ -12,8 +12,13 @@
 //	frontend/lineage       build graph → the ordered steps that make layers
 //	frontend/seal          layer below, layer above → the same layer, normalised, and its digest
 //	frontend/foretell      image config as the exporter will write it, hence the image ID
+//	frontend/catalog       root filesystem, or what a layer changed → packages
+//	frontend/catalog/ecosystem  a row per kind of file, and a view no link leads out of
+//	frontend/catalog/document   what was found → SPDX documents
+//	frontend/basesbom      the SBOM that a base image brings
 //	frontend/materials     sources of the build graph → resolved dependencies
-//	frontend/attach        statement about the image IDs; bundle → image index
+//	frontend/attach        statement about the image IDs; bundle and SBOM → image index
+//	frontend/internal/output    what a helper wrote in its container, bounded
 //
 // # The neck
 //
@@ -22,6 +27,8 @@
 //	provenance             in-toto statement, subjects, where the bundle travels
 //	provenance/slsa        SLSA v1 predicate and the parameters of plomb's build type
 //	provenance/contents    digest of a folder: what a local build context was
+//	provenance/sbom        packages, and the layer that brought each; no document format
+//	provenance/spdx        the model as an SPDX 2.3 document, and back
 //	provenance/sign        statement and token → Sigstore bundle
 //
 // # Node: a digest becomes a decision

@@ -67,12 +67,12 @@ func checkDaemon(opts client.BuildOpts) error {
 }
 
 // warnDaemon tells of what this daemon will make otherwise than a newer one.
-func (b *build) warnDaemon(ctx context.Context, signed bool) {
+func (b *build) warnDaemon(ctx context.Context, attests bool) {
 	opts := b.gateway.BuildOpts()
 	if !opts.LLBCaps.Contains(marks026) {
 		warn(ctx, b.source, "Daemon", "this BuildKit is older than "+oldestDaemon+": some steps make other files on it, so that layers and image ID differ from those of newer ones. Use BuildKit "+oldestDaemon+" or newer.")
 	}
-	if !signed && !attested(opts.Opts) && !opts.LLBCaps.Contains(marks031) {
+	if !attests && !attested(opts.Opts) && !opts.LLBCaps.Contains(marks031) {
 		warn(ctx, b.source, "Daemon", "this BuildKit is older than v0.31 and gives images without attestations Docker media types: the manifest digest differs from that of newer ones, the image ID does not. Say oci-mediatypes=true in --output, or use BuildKit v0.31 or newer.")
 	}
 }

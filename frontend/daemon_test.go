@@ -44,6 +44,8 @@ func TestCheckDaemon(t *testing.T) {
 	}
 }
 
+const sbomOff = "build-arg:PLOMB_SBOM=off"
+
 func TestBuildRefusesADaemonThatIsTooOld(t *testing.T) {
 	g := newGateway(t, dockerfile, signOff)
 	g.without = gwpb.CapAttestations
@@ -61,12 +63,13 @@ func TestBuildWarnsOfADaemonWithOtherDefaults(t *testing.T) {
 		warned  string
 	}{
 		"new":                 {opts: []string{signOff}},
-		"old":                 {without: marks031, opts: []string{signOff}, warned: "oci-mediatypes=true"},
+		"old":                 {without: marks031, opts: []string{signOff, sbomOff}, warned: "oci-mediatypes=true"},
+		"old, SBOM":           {without: marks031, opts: []string{signOff}},
 		"old, provenance":     {without: marks031, opts: []string{signOff, "attest:provenance=mode=min,inline-only=true"}},
-		"old, no provenance":  {without: marks031, opts: []string{signOff, "attest:provenance=disabled=true"}, warned: "oci-mediatypes=true"},
+		"old, no provenance":  {without: marks031, opts: []string{signOff, sbomOff, "attest:provenance=disabled=true"}, warned: "oci-mediatypes=true"},
 		"older":               {without: marks026, opts: []string{signOff}, warned: "older than v0.26"},
 		"older, provenance":   {without: marks026, opts: []string{signOff, "attest:provenance="}, warned: "older than v0.26"},
-		"old, something else": {without: marks031, opts: []string{signOff, "label:attest=yes"}, warned: "oci-mediatypes=true"},
+		"old, something else": {without: marks031, opts: []string{signOff, sbomOff, "label:attest=yes"}, warned: "oci-mediatypes=true"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, dockerfile, tc.opts...)

@@ -86,7 +86,7 @@ func (f Frontend) Build(ctx context.Context, c client.Client) (_ *client.Result,
 	if err != nil {
 		return nil, err
 	}
-	b.warnDaemon(ctx, signer.services != nil)
+	b.warnDaemon(ctx, signer.services != nil || b.options.SBOM != SBOMOff)
 	if signer.services != nil {
 		defer b.beginSources(ctx)()
 	}
@@ -98,10 +98,14 @@ func (f Frontend) Build(ctx context.Context, c client.Client) (_ *client.Result,
 	if err := b.scan(ctx, scanner, rb, sealed); err != nil {
 		return nil, err
 	}
+	if err := b.describe(ctx, sealed); err != nil {
+		return nil, err
+	}
 	bundle, err := b.sign(ctx, signer, sealed)
 	if err != nil {
 		return nil, err
 	}
+	b.attachSBOM(rb.Result, sealed, bundle != nil)
 	if bundle != nil {
 		if err := attach.Bundle(ctx, c, rb.Result, sealed.images(), b.ui.MultiPlatformRequested, bundle); err != nil {
 			return nil, err

@@ -25,9 +25,12 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/plombproject/plomb/frontend/catalog"
+	"github.com/plombproject/plomb/frontend/catalog/document"
 	"github.com/plombproject/plomb/frontend/materials"
 	"github.com/plombproject/plomb/frontend/seal"
 	"github.com/plombproject/plomb/provenance/contents"
+	"github.com/plombproject/plomb/provenance/sbom"
 )
 
 var now = time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
@@ -42,6 +45,7 @@ type gateway struct {
 	locals  map[string]map[string]string // files of local sources, by name
 	secrets map[string]string
 	base    ocispecs.Image // config of every image
+	index   string         // what registries have of every image
 	noImage bool           // the frontend was not started from an image
 	without apicaps.CapID  // a capability that this BuildKit lacks
 
@@ -57,7 +61,7 @@ var (
 )
 
 func newGateway(t testing.TB, dockerfile string, opts ...string) *gateway {
-	g := &gateway{t: t, opts: map[string]string{}, locals: map[string]map[string]string{"dockerfile": {"Dockerfile": dockerfile}}}
+	g := &gateway{t: t, index: `{"schemaVersion":2}`, opts: map[string]string{}, locals: map[string]map[string]string{"dockerfile": {"Dockerfile": dockerfile}}}
 	for _, o := range opts {
 		name, value, _ := strings.Cut(o, "=")
 		g.opts[name] = value
@@ -107,12 +111,12 @@ func (g *gateway) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, _ so
 		return &sourceresolver.MetaResponse{Op: op, Git: &sourceresolver.ResolveGitResponse{Checksum: strings.Repeat("c", 40)}}, nil
 	}
 	config, err := json.Marshal(g.base)
-	return &sourceresolver.MetaResponse{Op: op, Image: &sourceresolver.ResolveImageResponse{Digest: digest.FromString("base manifest"), Config: config}}, err
+	return &sourceresolver.MetaResponse{Op: op, Image: &sourceresolver.ResolveImageResponse{Digest: digest.FromString(g.index), Config: config}}, err
 }
 
 func (g *gateway) ResolveImageConfig(_ context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest, []byte, error) {
 	config, err := json.Marshal(g.base)
-	return ref, digest.FromString("base manifest"), config, err
+	return ref, digest.FromString(g.index), config, err
 }
 
 func (g *gateway) Solve(_ context.Context, req client.SolveRequest) (*client.Result, error) {
@@ -132,6 +136,9 @@ func (g *gateway) files(def *pb.Definition) map[string]string {
 	}
 	op := ops[at.Digest]
 	if src := op.GetSource(); src != nil {
+		if strings.HasPrefix(src.Identifier, "docker-image+blob://") {
+			return map[string]string{"blob": g.index}
+		}
 		return g.locals[strings.TrimPrefix(src.Identifier, "local://")]
 	}
 	if args := op.GetExec().GetMeta().GetArgs(); len(args) > 1 && args[1] == seal.Command {
@@ -142,7 +149,18 @@ func (g *gateway) files(def *pb.Definition) map[string]string {
 		}
 		report, err := json.Marshal(r)
 		require.NoError(g.t, err)
-		return map[string]string{seal.ReportFile: string(report)}
+		files := map[string]string{seal.ReportFile: string(report)}
+		if slices.Contains(args, "--catalog") {
+			// Every step brings a package of its own.
+			files[catalog.ReportFile] = found(g.t, "/app/"+at.Digest+"/package.json", sbom.Package{Type: "npm", Name: "from-" + at.Digest, Version: "1.0.0"})
+		}
+		return files
+	}
+	if args := op.GetExec().GetMeta().GetArgs(); len(args) > 1 && args[1] == catalog.Command {
+		return map[string]string{catalog.ReportFile: found(g.t, "/var/lib/dpkg/status", sbom.Package{Type: "deb", Name: "bash", Version: "5"})}
+	}
+	if args := op.GetExec().GetMeta().GetArgs(); len(args) > 1 && args[1] == document.Command {
+		return map[string]string{"summary.json": `{"packages":"` + digest.FromString("packages").String() + `","files":"` + digest.FromString("files").String() + `"}`}
 	}
 	if args := op.GetExec().GetMeta().GetArgs(); len(args) > 1 && args[1] == materials.Command {
 		summary, err := json.Marshal(contextSummary)
@@ -150,6 +168,13 @@ func (g *gateway) files(def *pb.Definition) map[string]string {
 		return map[string]string{"contents.json": string(summary)}
 	}
 	return nil
+}
+
+// found is a catalogue's report of one package.
+func found(t testing.TB, path string, p sbom.Package) string {
+	data, err := json.Marshal(sbom.Report{Findings: []sbom.Finding{{Path: path, Packages: []sbom.Package{p}}}, Files: 1})
+	require.NoError(t, err)
+	return string(data)
 }
 
 func parse(t testing.TB, def *pb.Definition) (map[string]*pb.Op, *pb.Input) {

@@ -11,6 +11,8 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/plombproject/plomb/frontend/catalog"
+	"github.com/plombproject/plomb/frontend/catalog/document"
 	"github.com/plombproject/plomb/frontend/credential"
 	"github.com/plombproject/plomb/frontend/lineage"
 	"github.com/plombproject/plomb/frontend/seal"
@@ -56,6 +58,14 @@ func findSelf(ctx context.Context, c client.Client) (*self, error) {
 
 func (s self) sealer(platform ocispecs.Platform) seal.Helper {
 	return seal.Helper{Image: s.image, Binary: Binary, Platform: platform}
+}
+
+func (s self) cataloguer(platform ocispecs.Platform) catalog.Helper {
+	return catalog.Helper{Image: s.image, Binary: Binary, Platform: platform}
+}
+
+func (s self) documenter(platform ocispecs.Platform) document.Helper {
+	return document.Helper{Image: s.image, Binary: Binary, Platform: platform}
 }
 
 func (s self) secrets(c client.Client) credential.Reader {

@@ -28,11 +28,30 @@ const (
 	SignOff     SignMode = "off"     // do not look for a credential
 )
 
+// SBOMLevel is what an SBOM lists.
+type SBOMLevel string
+
+const (
+	SBOMPackages SBOMLevel = "packages" // every package
+	SBOMFiles    SBOMLevel = "files"    // every file, in a second document
+	SBOMOff      SBOMLevel = "off"      // there is none
+)
+
+// level is what the catalogue is told, "" for not to look.
+func (l SBOMLevel) level() string {
+	if l == SBOMOff {
+		return ""
+	}
+	return string(l)
+}
+
 // Options are the build arguments that steer plomb.
 type Options struct {
 	Sign       SignMode
-	Squash     bool   // PLOMB_LAYERS=squash: one layer above the base
-	Scrub      bool   // leave out what differs on every build
+	Squash     bool // PLOMB_LAYERS=squash: one layer above the base
+	Scrub      bool // leave out what differs on every build
+	SBOM       SBOMLevel
+	SBOMAsked  bool   // PLOMB_SBOM was given
 	Manifests  bool   // PLOMB_SUBJECTS=manifest: foretell manifests as well
 	Repository string // registry/name that the image is meant for, "" if not told
 }
@@ -48,7 +67,7 @@ type option struct {
 var options = []option{
 	{"PLOMB_LAYERS", []string{"keep", "squash"}, func(o *Options, v string) error { o.Squash = v == "squash"; return nil }},
 	{"PLOMB_REPOSITORY", nil, setRepository},
-	{"PLOMB_SBOM", []string{"off"}, func(*Options, string) error { return nil }},
+	{"PLOMB_SBOM", []string{"packages", "files", "off"}, func(o *Options, v string) error { o.SBOM = SBOMLevel(v); return nil }},
 	{"PLOMB_SCRUB", []string{"on", "off"}, func(o *Options, v string) error { o.Scrub = v == "on"; return nil }},
 	{"PLOMB_SIGN", []string{"auto", "keyless", "off"}, func(o *Options, v string) error { o.Sign = SignMode(v); return nil }},
 	{"PLOMB_SUBJECTS", []string{"image-id", "manifest"}, func(o *Options, v string) error { o.Manifests = v == "manifest"; return nil }},
@@ -58,6 +77,7 @@ var options = []option{
 // they reach no build step and invalidate no cache.
 func takeOptions(args map[string]string) (Options, error) {
 	var o Options
+	_, o.SBOMAsked = args["PLOMB_SBOM"]
 	for _, opt := range options {
 		value, given := args[opt.name]
 		delete(args, opt.name)

@@ -15,13 +15,13 @@ func TestTakeOptionsDefaults(t *testing.T) {
 		kept := maps.Clone(args)
 		got, err := takeOptions(args)
 		require.NoError(t, err)
-		require.Equal(t, Options{Sign: SignAuto, Scrub: true}, got)
+		require.Equal(t, Options{Sign: SignAuto, Scrub: true, SBOM: SBOMPackages}, got)
 		require.Equal(t, kept, args, "what is not plomb's stays")
 	}
 }
 
 func TestTakeOptions(t *testing.T) {
-	standard := Options{Sign: SignAuto, Scrub: true}
+	standard := Options{Sign: SignAuto, Scrub: true, SBOM: SBOMPackages}
 	with := func(change func(*Options)) Options {
 		o := standard
 		change(&o)
@@ -35,7 +35,9 @@ func TestTakeOptions(t *testing.T) {
 		"PLOMB_LAYERS=squash":     with(func(o *Options) { o.Squash = true }),
 		"PLOMB_SCRUB=on":          standard,
 		"PLOMB_SCRUB=off":         with(func(o *Options) { o.Scrub = false }),
-		"PLOMB_SBOM=off":          standard,
+		"PLOMB_SBOM=packages":     with(func(o *Options) { o.SBOMAsked = true }),
+		"PLOMB_SBOM=files":        with(func(o *Options) { o.SBOM, o.SBOMAsked = SBOMFiles, true }),
+		"PLOMB_SBOM=off":          with(func(o *Options) { o.SBOM, o.SBOMAsked = SBOMOff, true }),
 		"PLOMB_SUBJECTS=image-id": standard,
 		"PLOMB_REPOSITORY=registry.example.com/team/app": with(func(o *Options) { o.Repository = "registry.example.com/team/app" }),
 		"PLOMB_REPOSITORY=127.0.0.1:5000/app":            with(func(o *Options) { o.Repository = "127.0.0.1:5000/app" }),

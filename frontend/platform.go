@@ -17,10 +17,14 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/plombproject/plomb/frontend/attach"
+	"github.com/plombproject/plomb/frontend/catalog"
 	"github.com/plombproject/plomb/frontend/credential"
 	"github.com/plombproject/plomb/frontend/foretell"
+	"github.com/plombproject/plomb/frontend/internal/output"
 	"github.com/plombproject/plomb/frontend/lineage"
 	"github.com/plombproject/plomb/frontend/seal"
+	"github.com/plombproject/plomb/provenance/sbom"
 )
 
 // A sealedPlatform is what the build of one platform came to.
@@ -30,8 +34,17 @@ type sealedPlatform struct {
 	definition *pb.Definition
 	converted  *dockerfile2llb.Result
 	state      llb.State // the sealed image
-	reports    []*seal.Report
+	chain      *chain
+	reports    []*seal.Report      // of the seals, in their order
 	manifests  []foretell.Manifest // foretold too, where it was asked for
+
+	// What the SBOM is written from, and the SBOM.
+	created   int64 // T
+	look      *look
+	base      *sbom.Report   // nil for scratch
+	baseSBOM  *sbom.Document // nil if the base image brings none
+	layers    []*sbom.Report // what each step of the plan brought
+	documents []attach.Document
 }
 
 // platform builds and seals the image for one platform, nil for the default one.
@@ -53,27 +66,45 @@ func (b *build) platform(ctx context.Context, platform *ocispecs.Platform, idx i
 	if err != nil {
 		return nil, err
 	}
-	ref, reports, err := b.solve(ctx, chain)
+	p, err := b.run(ctx, chain, def, image.Config.Platform)
 	if err != nil {
 		return nil, err
 	}
-	config, err := foretell.Config(image, chain.diffIDs(reports), times)
+	config, err := foretell.Config(image, chain.diffIDs(p.reports), times)
 	if err != nil {
 		return nil, fmt.Errorf("foretell the image config: %w", err)
 	}
-	manifests, err := b.manifests(ctx, chain, image, config, reports)
-	if err != nil {
+	if p.manifests, err = b.manifests(ctx, chain, image, config, p.reports); err != nil {
 		return nil, err
 	}
-	return &sealedPlatform{
-		manifests:  manifests,
-		result:     &dockerui.BuildResult{Reference: ref, Image: image.Config, BaseImage: image.Base, Epoch: converted.Epoch},
-		config:     digest.FromBytes(config),
-		definition: def,
-		converted:  converted,
-		state:      chain.result,
-		reports:    reports,
-	}, nil
+	p.result.Image, p.result.BaseImage, p.result.Epoch = image.Config, image.Base, converted.Epoch
+	p.config = digest.FromBytes(config)
+	p.converted = converted
+	p.created = times.Clamp.Unix()
+	return p, nil
+}
+
+// run runs the build steps and their seals and, beside them, looks at the base.
+func (b *build) run(ctx context.Context, c *chain, def *pb.Definition, platform ocispecs.Platform) (*sealedPlatform, error) {
+	p := &sealedPlatform{definition: def, chain: c, look: c.look}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		p.base, err = b.lookAt(gctx, c.look)
+		return err
+	})
+	g.Go(func() (err error) {
+		p.baseSBOM, err = b.baseDocument(gctx, c.base, platform)
+		return err
+	})
+	g.Go(func() error {
+		o, err := b.solve(gctx, c)
+		if err != nil {
+			return err
+		}
+		p.result, p.reports, p.layers, p.state = &dockerui.BuildResult{Reference: o.ref}, o.reports, o.found, c.result
+		return nil
+	})
+	return p, g.Wait()
 }
 
 func (b *build) convert(ctx context.Context, platform *ocispecs.Platform, idx int) (*dockerfile2llb.Result, *pb.Definition, error) {
@@ -114,13 +145,20 @@ func guard(def *pb.Definition) error {
 
 // A chain is the sealed layers of an image, as a build graph.
 type chain struct {
-	plan     []seal.Step // in the order of the layers; link sets their parents
-	squash   *seal.Step  // all of them as one layer, if the image has only one
+	plan     []planned  // in the order of the layers; link sets their parents
+	squash   *seal.Step // all of them as one layer, if the image has only one
 	start    llb.State
+	look     *look  // at the base, nil without an SBOM
 	base     string // the source that the chain starts from, "" for scratch
 	steps    []seal.Sealed
 	squashed *seal.Sealed
 	result   llb.State
+}
+
+// A planned step is a seal to come, and the operation whose layer it seals.
+type planned struct {
+	seal.Step
+	op digest.Digest
 }
 
 // chain plans one seal for each layer.
@@ -134,17 +172,20 @@ func (b *build) chain(ctx context.Context, def *pb.Definition, image foretell.Im
 		return nil, err
 	}
 	c := &chain{start: line.Base, base: line.BaseSource}
+	if c.look, err = b.lookAtBase(ctx, line); err != nil {
+		return nil, err
+	}
 	oneLayer := b.oneLayer(ctx, image, len(line.Steps))
 	below := line.Base
 	for _, step := range line.Steps {
-		c.plan = append(c.plan, seal.Step{
-			Lower: below, Upper: step.State, Name: step.Name,
+		c.plan = append(c.plan, planned{op: step.Op, Step: seal.Step{
+			Lower: below, Upper: step.State, Name: step.Name, Catalog: b.options.SBOM.level(),
 			Rules: seal.Rules{
 				Time:     times.Clamp,
 				Scrub:    b.options.Scrub && step.Kind == lineage.Exec,
 				Compress: b.options.Manifests && !oneLayer,
 			},
-		})
+		}})
 		below = step.State
 	}
 	if oneLayer {
@@ -160,7 +201,8 @@ func (b *build) chain(ctx context.Context, def *pb.Definition, image foretell.Im
 // link puts one seal behind the other; anew runs even those that the cache has.
 func (c *chain) link(helper seal.Helper, anew bool) {
 	c.steps, c.squashed, c.result = nil, nil, c.start
-	for _, s := range c.plan {
+	for _, p := range c.plan {
+		s := p.Step
 		s.Parent, s.Anew = c.result, anew
 		sealed := helper.Add(s)
 		c.steps = append(c.steps, sealed)
@@ -193,6 +235,14 @@ func (c *chain) layers(reports []*seal.Report) []*seal.Report {
 	return reports
 }
 
+// layerOf is the layer that the i-th step of the plan ended up in.
+func (c *chain) layerOf(i int, reports []*seal.Report) digest.Digest {
+	if c.squashed != nil {
+		i = len(reports) - 1
+	}
+	return reports[i].DiffID
+}
+
 func (c *chain) diffIDs(reports []*seal.Report) []digest.Digest {
 	ids := make([]digest.Digest, 0, len(reports))
 	for _, r := range c.layers(reports) {
@@ -201,35 +251,38 @@ func (c *chain) diffIDs(reports []*seal.Report) []digest.Digest {
 	return ids
 }
 
-// solve runs the build and collects what the seals report, in their order.
+// An outcome is what the run of a chain came to.
+type outcome struct {
+	ref     client.Reference
+	reports []*seal.Report // of the seals, in their order
+	found   []*sbom.Report // what each step of the plan brought; nil without an SBOM
+}
+
+// solve runs the build and collects what the seals report.
 //
 // The cache may have dropped a step and kept its seal. If the step has to run
 // once more, for the sake of one that comes later, it may write something
 // else, and the seals of the two do not fit together. Then all are made anew.
-func (b *build) solve(ctx context.Context, c *chain) (client.Reference, []*seal.Report, error) {
+func (b *build) solve(ctx context.Context, c *chain) (*outcome, error) {
 	helper := b.self.sealer(b.ui.BuildPlatforms[0])
 	c.link(helper, false)
-	ref, reports, err := b.solveChain(ctx, c)
-	if err == nil && !seal.OfOneRun(reports[:len(c.steps)]) {
+	o, err := b.solveChain(ctx, c)
+	if err == nil && !seal.OfOneRun(o.reports[:len(c.steps)]) {
 		c.link(helper, true)
-		ref, reports, err = b.solveChain(ctx, c)
+		o, err = b.solveChain(ctx, c)
 	}
-	return ref, reports, err
+	return o, err
 }
 
-func (b *build) solveChain(ctx context.Context, c *chain) (client.Reference, []*seal.Report, error) {
+func (b *build) solveChain(ctx context.Context, c *chain) (*outcome, error) {
 	def, err := c.result.Marshal(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	onceLocated(def.Source)
-	res, err := b.gateway.Solve(ctx, client.SolveRequest{Definition: def.ToPB(), CacheImports: b.ui.CacheImports})
-	if err != nil {
-		return nil, nil, err
-	}
-	ref, err := res.SingleRef()
-	if err != nil {
-		return nil, nil, err
+	o := &outcome{}
+	if o.ref, err = output.Solve(ctx, b.gateway, def, b.ui.CacheImports); err != nil {
+		return nil, err
 	}
 	steps := c.steps
 	if c.squashed != nil {
@@ -237,19 +290,33 @@ func (b *build) solveChain(ctx context.Context, c *chain) (client.Reference, []*
 	}
 	graphs := make([]*llb.Definition, len(steps))
 	for i, s := range steps {
-		if graphs[i], err = s.ReportGraph(ctx); err != nil {
-			return nil, nil, err
+		if graphs[i], err = s.Report().Marshal(ctx); err != nil {
+			return nil, err
 		}
 		onceLocated(graphs[i].Source)
 	}
-	reports := make([]*seal.Report, len(graphs))
+	o.reports = make([]*seal.Report, len(graphs))
+	if b.options.SBOM != SBOMOff {
+		o.found = make([]*sbom.Report, len(c.steps))
+	}
 	eg, egCtx := errgroup.WithContext(ctx)
 	for i, graph := range graphs {
-		eg.Go(func() error {
-			var err error
-			reports[i], err = seal.ReadReport(egCtx, b.gateway, graph, b.ui.CacheImports)
-			return err
-		})
+		eg.Go(func() error { return b.readReports(egCtx, o, i, graph) })
 	}
-	return ref, reports, eg.Wait()
+	return o, eg.Wait()
+}
+
+// readReports reads what the i-th seal reports, and what it found in the layer.
+func (b *build) readReports(ctx context.Context, o *outcome, i int, graph *llb.Definition) error {
+	ref, err := output.Solve(ctx, b.gateway, graph, b.ui.CacheImports)
+	if err != nil {
+		return err
+	}
+	if o.reports[i], err = seal.ReadReport(ctx, ref); err != nil {
+		return err
+	}
+	if i < len(o.found) {
+		o.found[i], err = catalog.Read(ctx, ref)
+	}
+	return err
 }

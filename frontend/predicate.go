@@ -89,8 +89,9 @@ func (b *build) provenance(sealed *collection, signer string) (*slsa.Provenance,
 			ResolvedDependencies: resolved,
 		},
 		RunDetails: slsa.RunDetails{
-			Builder:  slsa.Builder{ID: signer, Version: map[string]string{"plomb": b.Version}},
-			Metadata: b.metadata(sealed),
+			Builder:    slsa.Builder{ID: signer, Version: map[string]string{"plomb": b.Version}},
+			Metadata:   b.metadata(sealed),
+			Byproducts: sealed.byproducts(),
 		},
 	}, nil
 }

@@ -10,6 +10,9 @@ const (
 	// frontend, hence a type of our own.
 	PredicateEmbeddedBundle = "https://plombproject.github.io/embedded-bundle/v1"
 
+	// PredicateSPDX is the predicate type of an SPDX document in JSON.
+	PredicateSPDX = "https://spdx.dev/Document"
+
 	// BundleAnnotation holds the same bundle, base64 (standard, padded), on
 	// the platform's descriptor in the image index: a short cut that saves a
 	// verifier the attestation manifest.

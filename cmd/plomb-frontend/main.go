@@ -17,6 +17,8 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/grpcclient"
 
 	"github.com/plombproject/plomb/frontend"
+	"github.com/plombproject/plomb/frontend/catalog"
+	"github.com/plombproject/plomb/frontend/catalog/document"
 	"github.com/plombproject/plomb/frontend/credential"
 	"github.com/plombproject/plomb/frontend/materials"
 	"github.com/plombproject/plomb/frontend/seal"
@@ -45,7 +47,11 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch args[0] {
 	case seal.Command:
-		return seal.Main(ctx, args[1:])
+		return seal.Main(ctx, args[1:], catalogLayer)
+	case catalog.Command:
+		return catalog.Main(ctx, args[1:])
+	case document.Command:
+		return document.Main(ctx)
 	case credential.Command:
 		return credential.Main(args[1:], os.Stdout)
 	case materials.Command:

@@ -84,7 +84,7 @@ func digestSet(d digest.Digest) map[string]string {
 // Bundle adds the signed bundle to the result for every image. multi tells
 // that the result has a map of platforms and not a single reference.
 func Bundle(ctx context.Context, c client.Client, res *client.Result, images []Image, multi bool, bundle []byte) error {
-	ref, err := file(ctx, c, bundlePath, bundle)
+	ref, err := File(ctx, c, bundlePath, "[plomb] embed signature", bundle)
 	if err != nil {
 		return fmt.Errorf("put the bundle into the build: %w", err)
 	}
@@ -111,10 +111,11 @@ func Bundle(ctx context.Context, c client.Client, res *client.Result, images []I
 	return nil
 }
 
-// file makes a build result with one file: attestations reach the exporter
-// only by reference.
-func file(ctx context.Context, c client.Client, name string, data []byte) (client.Reference, error) {
-	state := llb.Scratch().File(llb.Mkfile("/"+name, 0o644, data), llb.WithCustomName("[plomb] embed signature"))
+// File makes a build result with one file, which has at most some 15 MB:
+// attestations reach the exporter only by reference. step is what the progress
+// display calls it.
+func File(ctx context.Context, c client.Client, name, step string, data []byte) (client.Reference, error) {
+	state := llb.Scratch().File(llb.Mkfile("/"+name, 0o644, data), llb.WithCustomName(step))
 	def, err := state.Marshal(ctx)
 	if err != nil {
 		return nil, err

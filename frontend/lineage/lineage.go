@@ -38,6 +38,8 @@ const (
 type Step struct {
 	Kind  Kind
 	State llb.State
+	// Op is the operation, by the digest that metadata and sources go by.
+	Op digest.Digest
 	// Name is the operation's name in the progress display, as BuildKit's
 	// Dockerfile frontend gave it, or "".
 	Name string
@@ -90,7 +92,7 @@ func Of(def *pb.Definition) (*Lineage, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.Steps = append(l.Steps, Step{Kind: kind, State: state, Name: g.name(at.op)})
+		l.Steps = append(l.Steps, Step{Kind: kind, State: state, Op: at.op, Name: g.name(at.op)})
 		at = before
 		if len(l.Steps) > len(g.ops)*maxActions {
 			return nil, fmt.Errorf("%w: it turns in a circle", ErrUnknown)

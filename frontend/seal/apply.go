@@ -32,7 +32,7 @@ type applier struct {
 	// layer depend on the snapshotter.
 	links map[uint64]string
 
-	written []written
+	written []Change
 
 	// touched has every directory below which something was written.
 	touched map[string]bool
@@ -99,7 +99,7 @@ func (a *applier) remove(p string) error {
 // wrote puts p on record, and its directories on the list of those whose times
 // are to be settled.
 func (a *applier) wrote(p string, deleted bool) {
-	a.written = append(a.written, written{path: p, deleted: deleted})
+	a.written = append(a.written, Change{Path: p, Deleted: deleted})
 	a.touch(path.Dir(p))
 }
 

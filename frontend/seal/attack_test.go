@@ -113,7 +113,7 @@ func TestLayerNeverWritesOutside(t *testing.T) {
 
 			_, err := Layer(context.Background(),
 				Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.root},
-				Rules{Time: clamp, Scrub: true})
+				Rules{Time: clamp, Scrub: true}, nil)
 			t.Log("Layer says:", err)
 			require.Equal(t, before, identity(t, s.victim.root))
 		})

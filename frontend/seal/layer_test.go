@@ -301,7 +301,7 @@ func TestLayerStopsWhenAsked(t *testing.T) {
 	s.upper.file("a", "1").file("b", "1")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := Layer(ctx, Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.root}, s.rules)
+	_, err := Layer(ctx, Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.root}, s.rules, nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -310,10 +310,10 @@ func TestLayerNamesThePathThatFails(t *testing.T) {
 	s.upper.file("dir/a", "1")
 	// out lacks what parent and lower have.
 	s.lower.dir("dir")
-	_, err := Layer(context.Background(), Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.root}, s.rules)
+	_, err := Layer(context.Background(), Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.root}, s.rules, nil)
 	require.ErrorContains(t, err, "/dir/a")
 	require.ErrorContains(t, err, "carry over the changes")
 
-	_, err = Layer(context.Background(), Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.path("absent")}, s.rules)
+	_, err = Layer(context.Background(), Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.path("absent")}, s.rules, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

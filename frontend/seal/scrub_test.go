@@ -203,7 +203,7 @@ func TestClampShadowDays(t *testing.T) {
 func TestScrubRewritesNoHugeFile(t *testing.T) {
 	s := newStep(t, nil)
 	s.upper.file("etc/shadow", strings.Repeat("x", maxRewrite+1))
-	_, err := Layer(t.Context(), Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.root}, s.rules)
+	_, err := Layer(t.Context(), Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.root}, s.rules, nil)
 	require.ErrorContains(t, err, "/etc/shadow")
 	require.ErrorContains(t, err, "larger than")
 }

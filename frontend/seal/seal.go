@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 )
 
 // Dirs are the directories one Layer call works on.
@@ -75,9 +76,22 @@ type Scrubbed struct {
 	Rule string `json:"rule"`
 }
 
+// A Change is one path, absolute in the image, that the sealed layer writes or
+// deletes. In their order they are what a differ finds between the layers below
+// and this one, because nothing is written that is there already.
+type Change struct {
+	Path    string
+	Deleted bool
+}
+
+// A Look is what somebody does with the sealed layer while its digest is
+// computed. It must not change anything in the tree.
+type Look func(ctx context.Context, changes []Change) error
+
 // Layer applies everything that differs between d.Lower and d.Upper to d.Out,
-// normalised by rules, and reports the digest of the resulting layer.
-func Layer(ctx context.Context, d Dirs, rules Rules) (*Report, error) {
+// normalised by rules, and reports the digest of the resulting layer. look may
+// be nil.
+func Layer(ctx context.Context, d Dirs, rules Rules, look Look) (*Report, error) {
 	rules.Time = rules.Time.Truncate(time.Second)
 	a, err := newApplier(d, rules)
 	if err != nil {
@@ -92,8 +106,18 @@ func Layer(ctx context.Context, d Dirs, rules Rules) (*Report, error) {
 	}
 	report := a.report
 	sort.Slice(report.Scrubbed, func(i, j int) bool { return report.Scrubbed[i].Path < report.Scrubbed[j].Path })
-	if err := a.foretell(ctx, &report); err != nil {
-		return nil, fmt.Errorf("foretell the layer digest: %w", err)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := a.foretell(ctx, &report); err != nil {
+			return fmt.Errorf("foretell the layer digest: %w", err)
+		}
+		return nil
+	})
+	if look != nil {
+		g.Go(func() error { return look(ctx, a.written) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
 	return &report, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/plombproject/plomb/frontend/internal/output"
 	"github.com/plombproject/plomb/internal/strictjson"
 )
 
@@ -43,6 +44,9 @@ type Step struct {
 	Name         string    // what the progress display calls it
 	Rules        Rules
 	Anew         bool // run even if the cache has the outcome
+	// Catalog is how deeply the layer is looked at, beside being sealed; "" for
+	// not at all.
+	Catalog string
 }
 
 // A Sealed is the outcome of a step in the build graph.
@@ -59,8 +63,12 @@ var unhashed = llb.ContentCache(llb.MountContentCacheOff)
 
 // Add puts the helper's run for s into the build graph.
 func (h Helper) Add(s Step) Sealed {
+	args := append([]string{h.Binary, Command}, s.Rules.flags()...)
+	if s.Catalog != "" {
+		args = append(args, "--catalog", s.Catalog)
+	}
 	options := []llb.RunOption{
-		llb.Args(append([]string{h.Binary, Command}, s.Rules.flags()...)),
+		llb.Args(args),
 		llb.Network(llb.NetModeNone),
 		llb.Platform(h.Platform),
 		llb.ReadonlyRootFS(),
@@ -90,32 +98,16 @@ func (r Rules) flags() []string {
 	return flags
 }
 
-// ReportGraph returns the build graph of what the step reports. It is not for
+// Report is the state with what the step reports: ReportFile, and what the
+// catalogue wrote beside it. Marshalling it is not for
 // two goroutines at once: steps share source maps, which marshalling completes.
-func (s Sealed) ReportGraph(ctx context.Context) (*llb.Definition, error) {
-	return s.report.Marshal(ctx)
-}
+func (s Sealed) Report() llb.State { return s.report }
 
-// ReadReport runs a step, if it has not run yet, and reads what it reported.
-func ReadReport(ctx context.Context, c client.Client, graph *llb.Definition, cache []client.CacheOptionsEntry) (*Report, error) {
-	res, err := c.Solve(ctx, client.SolveRequest{Definition: graph.ToPB(), CacheImports: cache})
+// ReadReport reads what a step reported into the result of its report graph.
+func ReadReport(ctx context.Context, ref client.Reference) (*Report, error) {
+	data, err := output.Read(ctx, ref, ReportFile, maxReport)
 	if err != nil {
 		return nil, err
-	}
-	ref, err := res.SingleRef()
-	if err != nil {
-		return nil, err
-	}
-	stat, err := ref.StatFile(ctx, client.StatRequest{Path: ReportFile})
-	if err != nil {
-		return nil, fmt.Errorf("find the helper's report: %w", err)
-	}
-	if stat.Size > maxReport {
-		return nil, fmt.Errorf("the helper's report has %d bytes, more than the %d allowed", stat.Size, maxReport)
-	}
-	data, err := ref.ReadFile(ctx, client.ReadRequest{Filename: ReportFile})
-	if err != nil {
-		return nil, fmt.Errorf("read the helper's report: %w", err)
 	}
 	var report Report
 	if err := strictjson.Unmarshal(data, &report); err != nil {

@@ -15,14 +15,6 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// A written change is one that the applier made to the layer. In their order
-// they are what a differ finds between the layers below and this one, because
-// the applier writes nothing that is there already.
-type written struct {
-	path    string
-	deleted bool
-}
-
 // foretell serialises the layer as the exporter will, and reports the digest
 // and the length of the result.
 func (a *applier) foretell(ctx context.Context, report *Report) error {
@@ -58,15 +50,15 @@ func (a *applier) tar(ctx context.Context, w io.Writer) error {
 	return cw.Close()
 }
 
-func (a *applier) writeTo(cw *archive.ChangeWriter, w written) error {
-	if w.deleted {
-		return cw.HandleChange(continuity.ChangeKindDelete, w.path, nil, nil)
+func (a *applier) writeTo(cw *archive.ChangeWriter, w Change) error {
+	if w.Deleted {
+		return cw.HandleChange(continuity.ChangeKindDelete, w.Path, nil, nil)
 	}
-	info, err := os.Lstat(a.dirs.Out + w.path)
+	info, err := os.Lstat(a.dirs.Out + w.Path)
 	if err != nil {
 		return err
 	}
-	return cw.HandleChange(continuity.ChangeKindAdd, w.path, info, nil)
+	return cw.HandleChange(continuity.ChangeKindAdd, w.Path, info, nil)
 }
 
 // A meter takes the digest and the length of what is written to it.

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -171,15 +172,19 @@ func (s *step) copy(from tree) tree {
 // that of an independent differ, and out has what upper has.
 func (s *step) sealed() (*Report, []string) {
 	s.t.Helper()
+	var seen []Change
 	report, err := Layer(context.Background(),
-		Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.root}, s.rules)
+		Dirs{Lower: s.lower.root, Upper: s.upper.root, Out: s.out.root}, s.rules,
+		func(_ context.Context, changes []Change) error { seen = changes; return nil })
 	require.NoError(s.t, err)
 
 	var layer bytes.Buffer
 	require.NoError(s.t, archive.WriteDiff(context.Background(), &layer, s.parent.root, s.out.root))
 	require.Equal(s.t, digest.FromBytes(layer.Bytes()), report.DiffID)
 	require.EqualValues(s.t, layer.Len(), report.Size)
-	return report, listing(s.t, &layer)
+	list := listing(s.t, &layer)
+	requireInLayer(s.t, seen, list)
+	return report, list
 }
 
 // next is the step that follows s: it builds on what s built, and seals on
@@ -257,6 +262,27 @@ func listing(t testing.TB, layer io.Reader) []string {
 			lines = append(lines, fmt.Sprintf("%s %s %04o %s", kind, name, h.Mode, label(h.ModTime)))
 		}
 	}
+}
+
+// requireInLayer checks that what a look is told is what the layer has.
+func requireInLayer(t testing.TB, seen []Change, list []string) {
+	t.Helper()
+	for _, change := range seen {
+		name := strings.ReplaceAll(strings.TrimPrefix(change.Path, "/"), "\n", `\n`)
+		if change.Deleted {
+			name = filepath.Join(filepath.Dir(name), ".wh."+filepath.Base(name))
+		}
+		require.True(t, slices.ContainsFunc(list, func(line string) bool {
+			return (line[0] == 'w') == change.Deleted && strings.HasPrefix(line[2:], name)
+		}), "%v is not in %q", change, list)
+	}
+	own := slices.DeleteFunc(slices.Clone(list), func(line string) bool { return line[0] == 'd' })
+	files := slices.DeleteFunc(slices.Clone(seen), func(c Change) bool {
+		return !c.Deleted && slices.ContainsFunc(list, func(line string) bool {
+			return strings.HasPrefix(line, "d "+strings.ReplaceAll(c.Path[1:], "\n", `\n`)+"/ ")
+		})
+	})
+	require.Len(t, files, len(own), "everything but directories, once")
 }
 
 func label(when time.Time) string {

@@ -31,7 +31,7 @@ func dirsOf(t *testing.T) (seal.Dirs, string) {
 func sealed(t *testing.T, d seal.Dirs, parent string) (*seal.Report, uint64) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	report, err := seal.Layer(context.Background(), d, seal.Rules{Time: clamp, Scrub: true})
+	report, err := seal.Layer(context.Background(), d, seal.Rules{Time: clamp, Scrub: true}, nil)
 	require.NoError(t, err)
 	runtime.ReadMemStats(&after)
 

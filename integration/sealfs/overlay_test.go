@@ -80,9 +80,9 @@ func TestOverlayShortcutsMissNothing(t *testing.T) {
 			for to, from := range map[string]string{want.Lower: lower, want.Upper: upper, want.Out: lower, out: lower} {
 				shell(t, to, "cp -a "+from+"/. .")
 			}
-			full, err := seal.Layer(context.Background(), want, seal.Rules{Time: clamp})
+			full, err := seal.Layer(context.Background(), want, seal.Rules{Time: clamp}, nil)
 			require.NoError(t, err)
-			short, err := seal.Layer(context.Background(), seal.Dirs{Lower: lower, Upper: upper, Out: out}, seal.Rules{Time: clamp})
+			short, err := seal.Layer(context.Background(), seal.Dirs{Lower: lower, Upper: upper, Out: out}, seal.Rules{Time: clamp}, nil)
 			require.NoError(t, err)
 			require.Equal(t, full, short, "after: %s", change)
 			require.Equal(t, change == "true", full.Changes == 0)

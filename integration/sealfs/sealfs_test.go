@@ -53,7 +53,7 @@ func layer(t *testing.T, base, change func(dir string)) (map[string]*tar.Header,
 	}
 	change(dirs["upper"])
 	report, err := seal.Layer(context.Background(),
-		seal.Dirs{Lower: dirs["lower"], Upper: dirs["upper"], Out: dirs["out"]}, seal.Rules{Time: clamp, Scrub: true})
+		seal.Dirs{Lower: dirs["lower"], Upper: dirs["upper"], Out: dirs["out"]}, seal.Rules{Time: clamp, Scrub: true}, nil)
 	require.NoError(t, err)
 
 	var b bytes.Buffer
@@ -187,7 +187,7 @@ func TestRootDoesNotFollowLinksOut(t *testing.T) {
 	write(t, upper, "dir/file", 42, 0o4777)
 	require.NoError(t, unix.Mknod(filepath.Join(upper, "dir/dev"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))))
 	require.NoError(t, os.Symlink(victim, filepath.Join(out, "dir")))
-	_, err := seal.Layer(context.Background(), seal.Dirs{Lower: lower, Upper: upper, Out: out}, seal.Rules{Time: clamp})
+	_, err := seal.Layer(context.Background(), seal.Dirs{Lower: lower, Upper: upper, Out: out}, seal.Rules{Time: clamp}, nil)
 	require.Error(t, err)
 
 	var st unix.Stat_t

@@ -34,7 +34,7 @@ func TestChangeBelowTheSameDirectory(t *testing.T) {
 	bind(t, below, filepath.Join(upper, "dir", "deep"))
 	require.NoFileExists(t, filepath.Join(lower, "dir", "deep", "changed"))
 
-	report, err := seal.Layer(context.Background(), seal.Dirs{Lower: lower, Upper: upper, Out: out}, seal.Rules{Time: clamp})
+	report, err := seal.Layer(context.Background(), seal.Dirs{Lower: lower, Upper: upper, Out: out}, seal.Rules{Time: clamp}, nil)
 	require.NoError(t, err)
 	require.NotZero(t, report.Changes)
 	require.FileExists(t, filepath.Join(out, "dir", "deep", "changed"))

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package document puts what the looks at an image found into documents. It
+// runs in two places: in the frontend, where the list of packages is small
+// enough to travel, and as a helper in a build container (step.go), where there
+// is a list of all files as well.
+package document
+
+import (
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/plombproject/plomb/provenance/sbom"
+	"github.com/plombproject/plomb/provenance/spdx"
+)
+
+// A Spec is what the documents say and no look can know. Layers describes the
+// reports, in their order.
+type Spec struct {
+	Image  sbom.Image `json:"image"`
+	Layers []Layer    `json:"layers"`
+}
+
+// A Layer is where a report came from.
+type Layer struct {
+	Base        bool   `json:"base,omitempty"` // the report of a whole base image
+	DiffID      string `json:"diffID,omitempty"`
+	Instruction string `json:"instruction,omitempty"`
+	Line        int    `json:"line,omitempty"` // of the Dockerfile, from 1; 0: not known
+}
+
+// Packages writes the document that lists packages. files is the one that
+// lists files, nil if there is none.
+func Packages(spec Spec, reports []*sbom.Report, files *sbom.Document) ([]byte, error) {
+	inventory, err := merge(spec, reports)
+	if err != nil {
+		return nil, err
+	}
+	return spdx.Packages(inventory, spec.Image, files)
+}
+
+func merge(spec Spec, reports []*sbom.Report) (*sbom.Inventory, error) {
+	if len(reports) != len(spec.Layers) {
+		return nil, fmt.Errorf("there are %d reports of %d layers", len(reports), len(spec.Layers))
+	}
+	layers := make([]sbom.Layer, len(reports))
+	for i, r := range reports {
+		l := spec.Layers[i]
+		layers[i] = sbom.Layer{Report: *r, Base: l.Base, DiffID: l.DiffID, Instruction: l.Instruction, Line: l.Line}
+	}
+	return sbom.Merge(layers), nil
+}
+
+// Digest is that of a document as it is attached and signed.
+func Digest(data []byte) digest.Digest { return digest.FromBytes(data) }
