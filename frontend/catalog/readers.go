@@ -8,6 +8,7 @@ import (
 	"github.com/plombproject/plomb/frontend/catalog/apk"
 	"github.com/plombproject/plomb/frontend/catalog/dpkg"
 	"github.com/plombproject/plomb/frontend/catalog/ecosystem"
+	"github.com/plombproject/plomb/frontend/catalog/rpm"
 )
 
 type (
@@ -20,6 +21,7 @@ func readers() []reader {
 	return slices.Concat(
 		dpkg.Readers(),
 		apk.Readers(),
+		rpm.Readers(),
 	)
 }
 
@@ -28,5 +30,6 @@ func ownings() []owning {
 	return slices.Concat(
 		dpkg.Ownings(),
 		apk.Ownings(),
+		rpm.Ownings(),
 	)
 }
