@@ -47,8 +47,10 @@
 //
 // An operator's command line asks the same library:
 //
-//	cmd/plomb              plomb verify, plomb inspect, plomb reproduce
+//	cmd/plomb              plomb verify, inspect, sbom, provenance, attach, reproduce
 //	verify/inspect         what an image carries, without judging
+//	verify/documents       its signed provenance, and the SBOMs that it names
+//	verify/attach          its bundle, published once more as an OCI referrer
 //	verify/reproduce       provenance → what to tell a builder; two images → what differs, and why
 //
 // # Around them

@@ -162,6 +162,8 @@ var siblings = []struct {
 		composers: map[string]string{
 			"./verify/inspect":    "the second flow over the same steps: it shows and does not judge",
 			"./verify/reproduce":  "the third: it compares with what a builder makes of the same provenance",
+			"./verify/documents":  "the fourth: it hands out what was signed, for people to read",
+			"./verify/attach":     "the fifth: it publishes an embedded bundle once more",
 			"./verify/verifytest": "test fixtures, in no program",
 		},
 	},

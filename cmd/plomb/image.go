@@ -31,11 +31,18 @@ type imageFlags struct {
 }
 
 func (f *imageFlags) register(cmd *cobra.Command, stdio Stdio) {
+	f.registerAccess(cmd, stdio)
+	flags := cmd.Flags()
+	flags.StringVarP(&f.output, "output", "o", "text", "`FORM` of the output: text or json")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// registerAccess is register for commands whose output has forms of its own.
+func (f *imageFlags) registerAccess(cmd *cobra.Command, stdio Stdio) {
+	f.output = "text"
 	flags := cmd.Flags()
 	flags.StringVar(&f.hosts, "hosts-dir", envOr(stdio, "PLOMB_HOSTS", defaultHosts), "registry hosts `FOLDER`, in containerd's certs.d form (PLOMB_HOSTS)")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up after this `TIME`")
-	flags.StringVarP(&f.output, "output", "o", "text", "`FORM` of the output: text or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (f *imageFlags) check() error {
@@ -74,16 +81,20 @@ func (f *imageFlags) open(ctx context.Context, arg string, offline bool, stdio S
 		}
 		return o, nil
 	}
-	registry := evidence.NewRegistry(ref.Name, evidence.RegistryOptions{
-		HostsDir:       f.hosts,
-		Credentials:    dockerCredentials(stdio.Getenv),
-		RequestTimeout: f.requestTimeout,
-	})
+	registry := evidence.NewRegistry(ref.Name, f.registryOptions(stdio))
 	o.location = registry
 	if o.digest == "" {
 		o.digest, err = registry.Resolve(ctx)
 	}
 	return o, err
+}
+
+func (f *imageFlags) registryOptions(stdio Stdio) evidence.RegistryOptions {
+	return evidence.RegistryOptions{
+		HostsDir:       f.hosts,
+		Credentials:    dockerCredentials(stdio.Getenv),
+		RequestTimeout: f.requestTimeout,
+	}
 }
 
 func envOr(stdio Stdio, name, fallback string) string {

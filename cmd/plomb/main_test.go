@@ -22,7 +22,9 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the stories in testdata/script. Each finds a registry at
 // $REGISTRY with the images app:signed, app:unsigned, app:stranger,
-// app:tampered and those of documented_test.go, the folders ./layout and
+// app:tampered, those of documented_test.go, and app:foreign and app:single for
+// platforms that nobody tests on, a registry with the referrers API at $OTHER
+// with app:signed, the folders ./layout and
 // ./documented with two of them, ./root.json, and ./policy for the default
 // signer.
 func TestScripts(t *testing.T) {
@@ -42,6 +44,13 @@ func TestScripts(t *testing.T) {
 	store.Tag("stranger", store.Image(t, verifytest.ImageOptions{Content: "stranger", Bundle: bundle(verifytest.BundleOptions{Subject: "https://mallory.example/x"})}).Index)
 	store.Tag("tampered", tampered.Index)
 	documented := storeDocumented(t, store, sigstore)
+	for tag, platforms := range map[string][]string{"foreign": {"linux/ppc64le", "linux/s390x"}, "single": {"linux/s390x"}} {
+		store.Tag(tag, store.Image(t, verifytest.ImageOptions{Content: tag, Platforms: platforms, Bundle: bundle(verifytest.BundleOptions{})}).Index)
+	}
+	other := verifytest.NewStore()
+	other.WithReferrers()
+	other.Tag("signed", other.Image(t, verifytest.ImageOptions{Platforms: both, Bundle: bundle(verifytest.BundleOptions{})}).Index)
+	otherRegistry := other.Serve(t)
 	root := sigstore.TrustedRoot(t, verifytest.RootOptions{})
 
 	testscript.Run(t, testscript.Params{
@@ -51,6 +60,7 @@ func TestScripts(t *testing.T) {
 			store.Layout(t, filepath.Join(env.WorkDir, "layout"), "v1", signed.Index)
 			store.Layout(t, filepath.Join(env.WorkDir, "documented"), "v1", documented)
 			env.Setenv("REGISTRY", registry)
+			env.Setenv("OTHER", otherRegistry)
 			env.Setenv("DIGEST", signed.Index.String())
 			env.Setenv("CONFIG", signed.Configs[0].String())
 			env.Setenv("ISSUER", verifytest.Issuer)

@@ -75,6 +75,11 @@ the signed ones, and 2 if that could not be told.`,
 
 func (f *verifyFlags) register(cmd *cobra.Command, stdio Stdio) {
 	f.imageFlags.register(cmd, stdio)
+	f.registerTrust(cmd, stdio)
+}
+
+// registerTrust adds the flags that say who is trusted, and for what.
+func (f *verifyFlags) registerTrust(cmd *cobra.Command, stdio Stdio) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.policies, "policy", nil, "policy file or folder `PATH`, may be repeated (PLOMB_POLICY, else "+defaultPolicy+")")
 	flags.StringVar(&f.trustedRoot, "trusted-root", envOr(stdio, "PLOMB_TRUSTED_ROOT", defaultTrustedRoot), "trusted_root.json `FILE` (PLOMB_TRUSTED_ROOT)")
@@ -146,12 +151,18 @@ func (f *verifyFlags) checkUsage(arg string) (platforms.Matcher, error) {
 	if f.platform == "" {
 		return nil, nil
 	}
-	p, err := platforms.Parse(f.platform)
-	if err != nil || !strings.Contains(f.platform, "/") {
-		return nil, fmt.Errorf("--platform is %q: write it as OS/ARCH, such as linux/arm64", f.platform)
+	return parsePlatform(f.platform)
+}
+
+func parsePlatform(text string) (platforms.Matcher, error) {
+	p, err := platforms.Parse(text)
+	if err != nil || !strings.Contains(text, "/") {
+		return nil, fmt.Errorf("--platform is %q: write it as OS/ARCH, such as linux/arm64", text)
 	}
 	return platforms.Only(p), nil
 }
+
+var errNoPolicy = errors.New("who may sign? Give --policy PATH or PLOMB_POLICY, or --certificate-identity and --certificate-oidc-issuer")
 
 // policySource finds out which policy is meant, without reading it.
 func (f *verifyFlags) policySource(cmd *cobra.Command, stdio Stdio) (func() (*policy.Set, error), error) {
@@ -174,7 +185,7 @@ func (f *verifyFlags) policySource(cmd *cobra.Command, stdio Stdio) (func() (*po
 		paths = []string{defaultPolicy}
 	}
 	if len(paths) == 0 {
-		return nil, errors.New("who may sign? Give --policy PATH or PLOMB_POLICY, or --certificate-identity and --certificate-oidc-issuer")
+		return nil, errNoPolicy
 	}
 	return func() (*policy.Set, error) { return loadAll(paths) }, nil
 }

@@ -92,21 +92,34 @@ type Attestation struct {
 //
 // The embedded bundle is left out: it is the signature itself.
 func Check(ctx context.Context, store document.Store, s Subject, p *slsa.Provenance) ([]Attestation, error) {
+	list, _, err := Find(ctx, store, s, p, func(Attestation) bool { return false })
+	return list, err
+}
+
+// Find is Check for somebody who wants to read one of them: it returns the
+// predicate of the first signed attestation that want takes, nil if there is
+// none.
+func Find(ctx context.Context, store document.Store, s Subject, p *slsa.Provenance, want func(Attestation) bool) ([]Attestation, []byte, error) {
 	c := &check{store: store, budget: MaxTotal, named: named(s.Platform, p)}
 	entries, err := List(ctx, store, s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	found := []Attestation{}
+	var wanted []byte
 	for _, e := range entries {
-		found = append(found, c.judge(ctx, e))
+		a, st := c.judge(ctx, e)
+		found = append(found, a)
+		if wanted == nil && a.Status == Signed && want(a) {
+			wanted = st.Predicate
+		}
 	}
 	for _, b := range c.named {
 		if !b.found {
 			found = append(found, b.absent(found))
 		}
 	}
-	return found, nil
+	return found, wanted, nil
 }
 
 // check is one call of Check.
@@ -116,14 +129,15 @@ type check struct {
 	budget int64
 }
 
-// judge says what the provenance says of one attestation.
-func (c *check) judge(ctx context.Context, e Entry) Attestation {
+// judge says what the provenance says of one attestation. The statement is nil
+// if it was not read.
+func (c *check) judge(ctx context.Context, e Entry) (Attestation, *Statement) {
 	a := Attestation{PredicateType: e.PredicateType, Layer: e.Layer, Size: e.Size}
 	if err := e.acceptable(); err != nil {
-		return a.unsigned(err.Error())
+		return a.unsigned(err.Error()), nil
 	}
 	if !c.couldBe(e) {
-		return a.unsigned("the provenance names no attestation of this type for this platform")
+		return a.unsigned("the provenance names no attestation of this type for this platform"), nil
 	}
 	st, err := fetch(ctx, c.store, e, min(MaxStatement, c.budget))
 	if err != nil {
@@ -131,7 +145,7 @@ func (c *check) judge(ctx context.Context, e Entry) Attestation {
 		if !saysSomething(err) {
 			a.Status = Unknown
 		}
-		return a
+		return a, nil
 	}
 	c.budget -= st.size
 	a.Predicate = st.Digest
@@ -139,10 +153,10 @@ func (c *check) judge(ctx context.Context, e Entry) Attestation {
 		if b.digest == st.Digest && b.predicateType == e.PredicateType {
 			b.found = true
 			a.Status, a.Name, a.MediaType = Signed, b.name, b.mediaType
-			return a
+			return a, st
 		}
 	}
-	return a.unsigned("the provenance names " + c.wanted(e.PredicateType) + ", this is " + st.Digest.String())
+	return a.unsigned("the provenance names " + c.wanted(e.PredicateType) + ", this is " + st.Digest.String()), st
 }
 
 func (a Attestation) unsigned(reason string) Attestation {

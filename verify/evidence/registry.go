@@ -52,6 +52,9 @@ type Registry struct {
 	ref      string
 	resolver remotes.Resolver
 	requests *atomic.Int64
+	// referrers is the status of the last answer of the referrers API, 0 for
+	// none: containerd's client does not tell.
+	referrers *atomic.Int64
 }
 
 var _ Location = (*Registry)(nil)
@@ -60,7 +63,7 @@ var _ Location = (*Registry)(nil)
 // qualified (host/repository, with or without tag and digest). It makes no
 // request.
 func NewRegistry(ref string, opts RegistryOptions) *Registry {
-	r := &Registry{ref: ref, requests: new(atomic.Int64)}
+	r := &Registry{ref: ref, requests: new(atomic.Int64), referrers: new(atomic.Int64)}
 	timeout := opts.RequestTimeout
 	if timeout == 0 {
 		timeout = DefaultRequestTimeout
@@ -70,7 +73,7 @@ func NewRegistry(ref string, opts RegistryOptions) *Registry {
 		UpdateClient: func(c *http.Client) error {
 			c.Timeout = timeout
 			if _, ok := c.Transport.(*counting); !ok {
-				c.Transport = &counting{next: c.Transport, answered: r.requests}
+				c.Transport = &counting{next: c.Transport, answered: r.requests, referrers: r.referrers}
 			}
 			return nil
 		},
@@ -164,8 +167,9 @@ var manifestTypes = strings.Join([]string{
 
 // counting counts the requests that were answered.
 type counting struct {
-	next     http.RoundTripper
-	answered *atomic.Int64
+	next      http.RoundTripper
+	answered  *atomic.Int64
+	referrers *atomic.Int64
 }
 
 func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -179,6 +183,9 @@ func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := c.next.RoundTrip(req)
 	if err == nil {
 		c.answered.Add(1)
+		if strings.Contains(req.URL.Path, "/referrers/") {
+			c.referrers.Store(int64(resp.StatusCode))
+		}
 	}
 	return resp, err
 }

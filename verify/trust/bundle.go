@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
@@ -86,6 +87,9 @@ func withoutSAN(c *x509.Certificate) *x509.Certificate {
 type Claim struct {
 	Signer  Signer
 	Payload []byte
+	// IssuedAt is when the certificate was issued, which for keyless signing is
+	// within minutes of the signature.
+	IssuedAt time.Time
 }
 
 // DescribeUnverified reads a bundle without verifying anything.
@@ -98,5 +102,5 @@ func DescribeUnverified(data []byte) (*Claim, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: certificate: %w", ErrBundle, err)
 	}
-	return &Claim{Signer: signer(s), Payload: p.payload}, nil
+	return &Claim{Signer: signer(s), Payload: p.payload, IssuedAt: p.certificate.NotBefore.UTC()}, nil
 }

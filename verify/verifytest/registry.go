@@ -38,6 +38,8 @@ type Store struct {
 	status   map[digest.Digest]int
 	delay    time.Duration
 	requests []string
+	// referrers is whether the registry has the referrers API.
+	referrers bool
 }
 
 // NewStore makes an empty store.
@@ -147,6 +149,9 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	status, mediaType := s.status[dgst], s.types[dgst]
 	s.mu.Unlock()
+	if s.serveWrites(w, r, name) || s.serveReferrers(w, r, digest.Digest(name)) {
+		return
+	}
 
 	select {
 	case <-time.After(delay):
