@@ -2,6 +2,8 @@
 
 package sbom
 
+import "math"
+
 // A Layer is a report and where it came from.
 type Layer struct {
 	Report Report
@@ -63,14 +65,26 @@ type Image struct {
 	Base *BaseImage
 	// Inputs are images, downloads and repositories that the build used.
 	Inputs []Input
-	// Created is the time that the documents bear, in seconds since 1970.
+	// Created is the time that the documents bear, in seconds since 1970, or
+	// Undated.
 	Created int64
 	// Tool is the name and version of what wrote the documents.
 	Tool string
 	// Author is who answers for the documents, "Organization: X" or
 	// "Person: X (mail)", "" if nobody was named.
 	Author string
+	// Generation is when in the life of the software the list was made:
+	// GenerationBuild, or "" if nobody said.
+	Generation string
 }
+
+// Undated is the time of a document that has none.
+const Undated = math.MinInt64
+
+// GenerationBuild is the generation context of what plomb writes itself: the
+// list was made while the image was built (CISA, 2025 Minimum Elements for a
+// Software Bill of Materials).
+const GenerationBuild = "build"
 
 // BaseImage is the image in FROM of the target stage.
 type BaseImage struct {

@@ -25,7 +25,7 @@ func sampleImage() sbom.Image {
 				Checksums: map[string]string{"SHA256": hex64}, Use: sbom.UseTool},
 			{Name: "https://example.com/data.tar.gz", URI: "https://example.com/data.tar.gz", Use: sbom.UseDependency},
 		},
-		Created: 1767225600, Tool: "plomb 0.4.0", Author: "Organization: Example & Sons",
+		Created: 1767225600, Tool: "plomb-0.4.0", Author: "Organization: Example & Sons", Generation: sbom.GenerationBuild,
 	}
 }
 
@@ -81,7 +81,7 @@ func largeInventory() *sbom.Inventory {
 		}
 	}
 	add(548, 4, base, func(i int) sbom.Item {
-		name, version := fmt.Sprintf("libexample%d-dev", i), fmt.Sprintf("1.%d.0-2+deb12u1", i)
+		name, version := fmt.Sprintf("libexample%04d-dev", i), fmt.Sprintf("1.%d.0-2+deb12u1", i)
 		return sbom.Item{Paths: []string{"/var/lib/dpkg/status"}, Package: sbom.Package{
 			Type: "deb", Name: name, Version: version, Arch: "amd64", PURL: "pkg:deb/debian/" + name + "@" + strings.ReplaceAll(version, "+", "%2B") + "?arch=amd64&distro=debian-12",
 			Supplier: "Organization: Debian", Originator: "Person: Debian Example Maintainers (pkg-example@lists.example.org)",
@@ -89,19 +89,19 @@ func largeInventory() *sbom.Inventory {
 			Source: &sbom.Source{Name: "example", Version: version},
 		}}
 	})
+	add(376, 0, npm, func(i int) sbom.Item {
+		name, version := fmt.Sprintf("github.com/example/module%04d", i), fmt.Sprintf("v1.%d.0", i)
+		return sbom.Item{Paths: []string{"/usr/local/bin/server"}, Package: sbom.Package{Type: "golang", Name: name, Version: version, PURL: "pkg:golang/" + name + "@" + version}}
+	})
 	add(1900, 1, npm, func(i int) sbom.Item {
-		name, version := fmt.Sprintf("package-%d", i), fmt.Sprintf("2.%d.1", i)
+		name, version := fmt.Sprintf("package-%04d", i), fmt.Sprintf("2.%d.1", i)
 		return sbom.Item{Paths: []string{"/app/node_modules/" + name + "/package.json"}, Package: sbom.Package{
 			Type: "npm", Name: name, Version: version, PURL: "pkg:npm/" + name + "@" + version, License: "MIT", Supplier: "Person: Some Body (some@example.org)",
 			Homepage: "https://github.com/example/" + name, Summary: "A small package for one thing",
 		}}
 	})
-	add(376, 0, npm, func(i int) sbom.Item {
-		name, version := fmt.Sprintf("github.com/example/module%d", i), fmt.Sprintf("v1.%d.0", i)
-		return sbom.Item{Paths: []string{"/usr/local/bin/server"}, Package: sbom.Package{Type: "golang", Name: name, Version: version, PURL: "pkg:golang/" + name + "@" + version}}
-	})
 	add(57, 1, npm, func(i int) sbom.Item {
-		name := fmt.Sprintf("dist%d", i)
+		name := fmt.Sprintf("dist%04d", i)
 		return sbom.Item{Paths: []string{"/usr/lib/python3/dist-packages/" + name + ".dist-info/METADATA"}, Package: sbom.Package{Type: "pypi", Name: name, Version: "1.0", PURL: "pkg:pypi/" + name + "@1.0", License: "MIT"}}
 	})
 	return inv

@@ -15,15 +15,17 @@ import (
 	"github.com/plombproject/plomb/provenance/sbom"
 )
 
-// generation is the generation context of CISA's minimum elements (2025): when
-// in the life of the software its SBOM was made.
-const generation = "Generation context: build."
+// contexts is how a comment tells the generation context of CISA's minimum
+// elements (2025): when in the life of the software its SBOM was made.
+var contexts = map[string]string{sbom.GenerationBuild: "Generation context: build."}
 
 // A stamp is who wrote a document, and when.
 type stamp struct {
 	tool   string // NAME-VERSION
 	author string // "" or Organization: X or Person: X
 	date   string
+	// generation is what the comment says of it.
+	generation string
 }
 
 func newStamp(img sbom.Image) stamp {
@@ -31,8 +33,11 @@ func newStamp(img sbom.Image) stamp {
 	if tool == "" {
 		tool = "plomb"
 	}
+	if img.Created == sbom.Undated {
+		img.Created = 0 // SPDX has no document without a time
+	}
 	return stamp{
-		tool: tool, author: img.Author,
+		tool: tool, author: img.Author, generation: contexts[img.Generation],
 		// SPDX 2.3, 6.9: YYYY-MM-DDThh:mm:ssZ.
 		date: time.Unix(img.Created, 0).UTC().Format("2006-01-02T15:04:05Z"),
 	}
@@ -42,7 +47,7 @@ func (s stamp) creationInfo() *v2_3.CreationInfo {
 	info := &v2_3.CreationInfo{
 		Creators:       []common.Creator{{CreatorType: "Tool", Creator: s.tool}},
 		Created:        s.date,
-		CreatorComment: generation,
+		CreatorComment: s.generation,
 	}
 	if kind, name := agent(s.author); kind != "" {
 		info.Creators = append(info.Creators, common.Creator{CreatorType: kind, Creator: name})

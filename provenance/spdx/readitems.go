@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spdx
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/package-url/packageurl-go"
+
+	"github.com/plombproject/plomb/internal/strictjson"
+	"github.com/plombproject/plomb/provenance/sbom"
+)
+
+// inventory makes items of the packages that are left, in the model's order,
+// and links them.
+func (r *reading) inventory() (*sbom.Inventory, error) {
+	if r.ours && r.top >= 0 && len(r.doc.Packages[r.top].Annotations) > 0 {
+		if err := strictjson.UnmarshalOpen([]byte(r.doc.Packages[r.top].Annotations[0].Comment), &r.note); err != nil {
+			return nil, fmt.Errorf("%w: annotation of the image: %w", ErrInvalid, err)
+		}
+	}
+	inv := &sbom.Inventory{System: r.system(), Unread: r.note.Unread, Files: r.note.Files, Level: r.note.Level}
+	order, err := r.items(inv)
+	if err != nil {
+		return nil, err
+	}
+	r.link(inv, order)
+	return inv, nil
+}
+
+// items fills the inventory and returns the index in it of each package of the
+// document, -1 for what is no item.
+func (r *reading) items(inv *sbom.Inventory) ([]int, error) {
+	texts := map[string]string{}
+	for _, l := range r.doc.Licences {
+		texts[l.ID] = l.Text
+	}
+	type numbered struct {
+		item sbom.Item
+		at   int
+	}
+	var list []numbered
+	evidence := r.evidence()
+	for i, p := range r.doc.Packages {
+		if r.role[i] != asItem {
+			continue
+		}
+		item, err := r.item(p, texts)
+		if err != nil {
+			return nil, err
+		}
+		item.Paths = append(item.Paths, evidence[p.ID]...)
+		list = append(list, numbered{item, i})
+	}
+	slices.SortStableFunc(list, func(a, b numbered) int { return compareItems(a.item, b.item) })
+	order := slices.Repeat([]int{-1}, len(r.doc.Packages))
+	for n, entry := range list {
+		inv.Items = append(inv.Items, entry.item)
+		order[entry.at] = n
+	}
+	return order, nil
+}
+
+func compareItems(a, b sbom.Item) int {
+	return cmp.Or(
+		strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version),
+		strings.Compare(a.Arch, b.Arch), slices.Compare(a.Paths, b.Paths), strings.Compare(a.PURL, b.PURL),
+	)
+}
+
+func (r *reading) item(p wirePackage, texts map[string]string) (sbom.Item, error) {
+	purl := p.purl()
+	told := fromPURL(purl)
+	item := sbom.Item{Package: sbom.Package{
+		Type: cmp.Or(told.Type, "generic"), Name: p.Name, Version: p.Version, Arch: told.Arch, PURL: purl,
+		Supplier: known(p.Supplier), Originator: known(p.Originator),
+		License:  cmp.Or(known(p.Declared), known(p.Concluded)),
+		Homepage: known(p.Homepage), Summary: p.Summary,
+		Source: source(p.SourceInfo), Checksums: sums(p.Checksums),
+	}}
+	for _, ref := range licenceRef.FindAllString(item.License, -1) {
+		if found := texts[ref]; found != "" && (found != unknownText || !r.ours) {
+			if item.Licenses == nil {
+				item.Licenses = map[string]string{}
+			}
+			item.Licenses[ref] = found
+		}
+	}
+	if !r.ours {
+		item.Name = wholeName(purl, p.Name)
+		return item, nil
+	}
+	if item.Name == noAssertion {
+		item.Name = ""
+	}
+	return item, r.noteOn(&item, p)
+}
+
+// noteOn adds what the annotation of a package of ours says.
+func (r *reading) noteOn(item *sbom.Item, p wirePackage) error {
+	if len(p.Annotations) == 0 {
+		return nil
+	}
+	var note packageNote
+	if err := strictjson.UnmarshalOpen([]byte(p.Annotations[0].Comment), &note); err != nil {
+		return fmt.Errorf("%w: annotation of %s: %w", ErrInvalid, p.ID, err)
+	}
+	if note.Full > 0 && note.Full <= len(r.note.Origins) {
+		note.Origin = r.note.Origins[note.Full-1]
+	}
+	item.Origin, item.Paths, item.Top = note.Origin, note.Paths, note.Top
+	item.Type, item.Arch = cmp.Or(note.Type, item.Type), cmp.Or(note.Arch, item.Arch)
+	if note.Source != nil {
+		item.Source = note.Source
+	}
+	return nil
+}
+
+// A direction is which end of a relationship needs or contains the other.
+type direction struct{ contains, backwards bool }
+
+var relations = map[string]direction{
+	"DEPENDS_ON":             {},
+	"HAS_PREREQUISITE":       {},
+	"DEPENDENCY_OF":          {backwards: true},
+	"RUNTIME_DEPENDENCY_OF":  {backwards: true},
+	"PROVIDED_DEPENDENCY_OF": {backwards: true},
+	"OPTIONAL_DEPENDENCY_OF": {backwards: true},
+	"PREREQUISITE_FOR":       {backwards: true},
+	"CONTAINS":               {contains: true},
+	"CONTAINED_BY":           {contains: true, backwards: true},
+	"PACKAGE_OF":             {contains: true, backwards: true},
+}
+
+// link resolves the relationships among items, and notes where the document
+// says itself that it may lack something.
+func (r *reading) link(inv *sbom.Inventory, order []int) {
+	for _, rel := range r.doc.Relationships {
+		if rel.Type == "CONTAINS" && rel.To == noAssertion && !r.ours {
+			inv.Unread = append(inv.Unread, sbom.Unread{Path: "/", Reason: cmp.Or(text(rel.Comment, maxText), "the document says that it may be incomplete")})
+		}
+		way, known := relations[rel.Type]
+		from, to := r.itemAt(order, rel.From), r.itemAt(order, rel.To)
+		if !known || from < 0 || to < 0 || from == to {
+			continue
+		}
+		if way.backwards {
+			from, to = to, from
+		}
+		if way.contains {
+			inv.Items[from].Contains = append(inv.Items[from].Contains, to)
+		} else {
+			inv.Items[from].Needs = append(inv.Items[from].Needs, to)
+		}
+	}
+	for i := range inv.Items {
+		inv.Items[i].Needs = ascending(inv.Items[i].Needs)
+		inv.Items[i].Contains = ascending(inv.Items[i].Contains)
+	}
+}
+
+func (r *reading) itemAt(order []int, id string) int {
+	if i, there := r.at[id]; there {
+		return order[i]
+	}
+	return -1
+}
+
+// evidence is the files that show a package, as syft has it: relationships of
+// type OTHER with a comment.
+func (r *reading) evidence() map[string][]string {
+	files := make(map[string]string, len(r.doc.Files))
+	for _, f := range r.doc.Files {
+		files[f.ID] = "/" + strings.TrimPrefix(strings.TrimPrefix(f.Name, "."), "/")
+	}
+	out := map[string][]string{}
+	for _, rel := range r.doc.Relationships {
+		if path := files[rel.To]; path != "" && rel.Type == "OTHER" && strings.HasPrefix(rel.Comment, "evident-by") {
+			out[rel.From] = append(out[rel.From], path)
+		}
+	}
+	for id := range out {
+		slices.Sort(out[id])
+		out[id] = slices.Compact(out[id])
+	}
+	return out
+}
+
+func (r *reading) system() *sbom.System {
+	if r.note.System != nil {
+		return r.note.System
+	}
+	for i, p := range r.doc.Packages {
+		if r.role[i] == asSystem {
+			return &sbom.System{ID: known(p.Name), VersionID: p.Version, PrettyName: p.Summary}
+		}
+	}
+	return nil
+}
+
+// purl is the first valid package URL of a package.
+func (p wirePackage) purl() string {
+	for _, ref := range p.ExternalRefs {
+		if ref.Type == "purl" && validPURL(ref.Locator) != "" {
+			return ref.Locator
+		}
+	}
+	return ""
+}
+
+// wholeName is the name as the ecosystem writes it: some tools leave out the
+// part that package URLs call namespace.
+func wholeName(purl, name string) string {
+	u, err := packageurl.FromString(purl)
+	if err != nil || u.Namespace == "" {
+		return name
+	}
+	separator := map[string]string{"npm": "/", "golang": "/", "maven": ":"}[u.Type]
+	whole := u.Namespace + separator + u.Name
+	if separator == "" || strings.EqualFold(whole, name) { // package URLs of Go are in lower case
+		return name
+	}
+	return whole
+}
+
+// known is s, or "" for SPDX's ways to say nothing.
+func known(s string) string {
+	if s == noAssertion || s == none {
+		return ""
+	}
+	return s
+}
+
+func source(info string) *sbom.Source {
+	found, isSource := strings.CutPrefix(info, builtFrom)
+	if !isSource || found == "" {
+		return nil
+	}
+	name, version, _ := strings.Cut(found, " ")
+	return &sbom.Source{Name: name, Version: version}
+}
+
+// sums are the checksums that are well-formed.
+func sums(list []wireChecksum) map[string]string {
+	var out map[string]string
+	for _, c := range list {
+		value := strings.ToLower(c.Value)
+		if len(checksums(map[string]string{c.Algorithm: value})) == 1 {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[c.Algorithm] = value
+		}
+	}
+	return out
+}
