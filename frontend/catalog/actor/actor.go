@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package actor spells who made or supplies a package as SPDX does:
+// "Person: Jane Doe (jane@example.org)" or "Organization: Example Foundation"
+// (SPDX 2.3, clauses 7.5 and 7.6). It does not check that they exist.
+package actor
+
+import (
+	"regexp"
+	"strings"
+)
+
+// maxName is the longest name in bytes that is kept; a longer one is prose.
+const maxName = 200
+
+var (
+	mailbox = regexp.MustCompile(`[<(]?\s*([A-Za-z0-9._%+-]+@[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z0-9])\s*[>)]?`)
+	address = regexp.MustCompile(`[<(]?\s*[a-z]+://[^\s<>()]+\s*[>)]?`)
+	// together are words that people have in no name of their own.
+	together = regexp.MustCompile(`(?i)\b(inc|incorporated|corp|corporation|ltd|limited|llc|gmbh|foundation|project|team|group|authors|contributors|` +
+		`developers|maintainers|community|company|organi[sz]ation|institute|university|consortium|association|authority|committee|software|labs?|` +
+		`technologies|systems|e\.v|packagers?)\b`)
+)
+
+// Parse reads "Name <mail> (url)", as package files write it. It returns "" if
+// there is no name and no mail.
+func Parse(text string) string {
+	mail := ""
+	if m := mailbox.FindStringSubmatch(text); m != nil {
+		mail = m[1]
+		text = strings.Replace(text, m[0], " ", 1)
+	}
+	return New(address.ReplaceAllString(text, " "), mail)
+}
+
+// New is for a name and a mail address, either of which may be empty.
+func New(name, mail string) string {
+	name = clean(name)
+	if m := mailbox.FindStringSubmatch(mail); m != nil {
+		mail = m[1]
+	} else {
+		mail = ""
+	}
+	switch {
+	case name == "" && mail == "":
+		return ""
+	case name == "":
+		return "Person: " + mail
+	}
+	kind := "Person: "
+	if together.MatchString(name) {
+		kind = "Organization: "
+	}
+	if mail == "" {
+		return kind + name
+	}
+	return kind + name + " (" + mail + ")"
+}
+
+// Organization is for a name that is known to be one of many together.
+func Organization(name string) string {
+	if name = clean(name); name == "" {
+		return ""
+	}
+	return "Organization: " + name
+}
+
+// clean leaves out what would read as the mail address, and names that say
+// that there is none.
+func clean(name string) string {
+	name = strings.NewReplacer("(", " ", ")", " ", "<", " ", ">", " ", `"`, " ").Replace(name)
+	name = strings.Trim(strings.Join(strings.Fields(strings.ToValidUTF8(name, "\uFFFD")), " "), " ,;")
+	if len(name) > maxName {
+		return ""
+	}
+	switch strings.ToLower(name) {
+	case "unknown", "none", "n/a", "noassertion":
+		return ""
+	}
+	return name
+}
