@@ -8,6 +8,7 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/apicaps"
 
 	"github.com/plombproject/plomb/frontend/attach"
 	"github.com/plombproject/plomb/frontend/materials"
@@ -60,40 +61,58 @@ func (c *collection) scrubbed() map[string][]slsa.Scrubbed {
 // provenance writes what is known of the build. signer is who vouches for it.
 func (b *build) provenance(sealed *collection, signer string) (*slsa.Provenance, error) {
 	defs := sealed.definitions()
-	resolved, err := materials.Of(defs, b.self.name, b.sources.facts)
+	m, secrets, err := b.mask(defs)
 	if err != nil {
 		return nil, err
 	}
-	if b.self.name != "" {
-		d, err := materials.Image(strings.TrimPrefix(b.self.name, "docker-image://"), nil)
-		if err != nil {
-			return nil, err
-		}
-		d.Name = "frontend"
-		resolved = append(resolved, d)
-	}
-	external, err := b.external(sealed, defs)
+	resolved, err := b.dependencies(defs)
 	if err != nil {
 		return nil, err
 	}
-	return &slsa.Provenance{
+	p := &slsa.Provenance{
 		BuildDefinition: slsa.BuildDefinition{
-			BuildType:          slsa.BuildType,
-			ExternalParameters: *external,
-			InternalParameters: slsa.InternalParameters{
-				Frontend:      slsa.Frontend{Image: strings.TrimPrefix(b.self.name, "docker-image://"), Version: b.Version},
-				Sealing:       b.sealing(sealed),
-				BuildPlatform: platforms.Format(b.ui.BuildPlatforms[0]),
-				WorkerLabels:  b.workerLabels(),
-			},
-			ResolvedDependencies: resolved,
+			BuildType:            slsa.BuildType,
+			ExternalParameters:   b.external(sealed, m, secrets),
+			InternalParameters:   b.internal(sealed, m),
+			ResolvedDependencies: m.Dependencies(resolved),
 		},
 		RunDetails: slsa.RunDetails{
 			Builder:    slsa.Builder{ID: signer, Version: map[string]string{"plomb": b.Version}},
 			Metadata:   b.metadata(sealed),
 			Byproducts: sealed.byproducts(),
 		},
-	}, nil
+	}
+	// Last, because they are about all of the above.
+	p.BuildDefinition.ExternalParameters.Masked = m.Masked()
+	p.BuildDefinition.InternalParameters.Completeness, err = b.completeness(&p.BuildDefinition, defs, m)
+	return p, err
+}
+
+// dependencies are the sources of the build graph; the context, where nothing
+// but the Dockerfile came out of it; and the frontend's own image.
+func (b *build) dependencies(defs []*pb.Definition) ([]slsa.ResourceDescriptor, error) {
+	var dockerfile []slsa.ResourceDescriptor
+	if from := b.dockerfileFrom(); from != slsa.ContextLocal && b.sources.fetched != nil {
+		dockerfile = append(dockerfile, *b.sources.fetched)
+	}
+	resolved, err := materials.Of(defs, b.self.name, b.sources.facts, dockerfile...)
+	if err != nil || b.self.name == "" {
+		return resolved, err
+	}
+	d, err := materials.Image(strings.TrimPrefix(b.self.name, "docker-image://"), nil)
+	d.Name = "frontend"
+	return append(resolved, d), err
+}
+
+// internal are the parameters that the builder sets.
+func (b *build) internal(sealed *collection, m *materials.Mask) slsa.InternalParameters {
+	return slsa.InternalParameters{
+		Frontend:      slsa.Frontend{Image: strings.TrimPrefix(b.self.name, "docker-image://"), Version: b.Version},
+		Sealing:       b.sealing(sealed),
+		BuildPlatform: platforms.Format(b.ui.BuildPlatforms[0]),
+		WorkerLabels:  m.Values("workerLabels.", b.workerLabels()),
+		BuildKit:      b.daemon(),
+	}
 }
 
 func (c *collection) platformNames() []string {
@@ -105,12 +124,15 @@ func (c *collection) platformNames() []string {
 }
 
 func (b *build) sealing(sealed *collection) slsa.Sealing {
-	s := slsa.Sealing{Layers: "keep", Scrub: "off", Scrubbed: sealed.scrubbed()}
+	s := slsa.Sealing{Layers: "keep", Scrub: "off", Subjects: "image-id", Scrubbed: sealed.scrubbed()}
 	if b.options.Squash {
 		s.Layers = "squash"
 	}
 	if b.options.Scrub {
 		s.Scrub = "on"
+	}
+	if b.options.Manifests {
+		s.Subjects = "manifest"
 	}
 	if epoch := sealed.built[0].result.Epoch; epoch != nil {
 		seconds := epoch.Unix()
@@ -124,6 +146,28 @@ func (b *build) workerLabels() map[string]string {
 		return workers[0].Labels
 	}
 	return nil
+}
+
+// ages are capabilities that stand for a version, the newest first.
+var ages = []struct {
+	capability apicaps.CapID
+	version    string
+}{
+	{marks031, "v0.31"},
+	{marks026, oldestDaemon},
+}
+
+// daemon is what BuildKit tells of itself, which is little: decision 0009.
+func (b *build) daemon() slsa.BuildKit {
+	opts := b.gateway.BuildOpts()
+	d := slsa.BuildKit{Product: opts.Product}
+	for _, age := range ages {
+		if opts.LLBCaps.Contains(age.capability) {
+			d.AtLeast = age.version
+			break
+		}
+	}
+	return d
 }
 
 // metadata leaves the times out where a reproducible result was asked for.

@@ -8,15 +8,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/moby/buildkit/solver/pb"
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/protobuf/proto"
 
-	"github.com/plombproject/plomb/frontend/credential"
 	"github.com/plombproject/plomb/frontend/materials"
 	"github.com/plombproject/plomb/provenance/slsa"
 )
@@ -37,6 +34,10 @@ var recorded = []struct{ name, opt string }{
 type sources struct {
 	context  slsa.Context
 	contexts map[string]slsa.Context // the named ones
+	// fetched is the main context, if BuildKit fetched it: the Dockerfile may
+	// come out of it.
+	fetched *slsa.ResourceDescriptor
+	inputs  map[string]bool // what other builds hand in, by name
 
 	// look finds out about the sources of one platform while its steps run;
 	// nil for images that stay unsigned, which nobody tells.
@@ -82,12 +83,23 @@ func (b *build) resolveSources(ctx context.Context) error {
 		return err
 	}
 	opts := b.gateway.BuildOpts().Opts
-	b.sources.context = b.resolver().Context(ctx, opts[or(opts["contextkey"], "context")], "context")
+	inputs, err := b.gateway.Inputs(ctx)
+	if err != nil {
+		return fmt.Errorf("ask for what other builds hand in: %w", err)
+	}
+	b.sources.inputs = map[string]bool{}
+	for name := range inputs {
+		b.sources.inputs[name] = true
+	}
+	b.sources.context, b.sources.fetched = b.resolver().Context(ctx, opts[or(opts["contextkey"], "context")], "context")
+	if b.sources.fetched == nil && b.sources.inputs["context"] {
+		b.sources.context = slsa.Context{Kind: slsa.ContextInput, URI: "context"}
+	}
 	b.sources.contexts = map[string]slsa.Context{}
 	for key, value := range opts {
 		// What comes after :: is the platform that the context is for.
 		if name, ok := strings.CutPrefix(key, "context:"); ok && name != settingsContext {
-			b.sources.contexts[name] = b.resolver().Context(ctx, value, name)
+			b.sources.contexts[name], _ = b.resolver().Context(ctx, value, name)
 		}
 	}
 	return nil
@@ -100,121 +112,80 @@ func or(a, b string) string {
 	return b
 }
 
-// external are the parameters under the control of whoever started the build.
-func (b *build) external(sealed *collection, defs []*pb.Definition) (*slsa.ExternalParameters, error) {
-	secrets, err := secretIDs(defs)
+// mask keeps what must not be published out of what is told of the build. The
+// secrets are the ids of those that build steps mount.
+func (b *build) mask(defs []*pb.Definition) (m *materials.Mask, secrets []string, err error) {
+	secrets, aliases, err := materials.SecretNames(defs)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var m mask
+	return materials.NewMask(append(aliases, secrets...), b.ui.BuildArgs), secrets, nil
+}
+
+// external are the parameters under the control of whoever started the build.
+func (b *build) external(sealed *collection, m *materials.Mask, secrets []string) slsa.ExternalParameters {
 	sum := sha256.Sum256(b.source.Data)
 	opts := b.gateway.BuildOpts().Opts
-	p := &slsa.ExternalParameters{
-		Dockerfile: slsa.Dockerfile{Name: b.source.Filename, SHA256: hex.EncodeToString(sum[:]), From: b.dockerfileFrom()},
-		Target:     b.ui.Target,
+	p := slsa.ExternalParameters{
+		Dockerfile: slsa.Dockerfile{Name: m.Text("dockerfile", b.source.Filename), SHA256: hex.EncodeToString(sum[:]), From: b.dockerfileFrom()},
+		Target:     m.Text("target", b.ui.Target),
 		Platforms:  sealed.platformNames(),
-		Args:       m.args(b.ui.BuildArgs, secrets),
-		Labels:     m.values("labels.", b.ui.Labels),
-		Options:    map[string]string{},
-		Contexts:   b.sources.contexts,
-		Secrets:    secrets,
-		Source:     b.vcs(),
-		Repository: b.options.Repository,
+		Args:       m.Args(),
+		Labels:     m.Values("labels.", b.ui.Labels),
+		Contexts:   map[string]slsa.Context{},
+		Secrets:    m.List("secrets", secrets),
+		Source:     b.vcs(m),
+		Repository: m.Text("repository", b.options.Repository),
 	}
 	if b.sources.context.Kind != "" {
 		p.Context = &b.sources.context
 	}
+	for name, c := range b.sources.contexts {
+		c.URI = m.Public(c.URI)
+		p.Contexts[m.Public(name)] = c
+	}
+	options := map[string]string{}
 	for _, o := range recorded {
 		if v := opts[o.opt]; v != "" {
-			p.Options[o.name] = v
+			options[o.name] = v
 		}
 	}
+	p.Options = m.Values("options.", options)
+	// The addresses themselves are masked by now.
+	m.Text("context", opts[or(opts["contextkey"], "context")])
 	for key, value := range opts {
-		if key == or(opts["contextkey"], "context") || strings.HasPrefix(key, "context:") {
-			m.text(strings.ReplaceAll(key, "context:", "contexts."), value)
+		if name, ok := strings.CutPrefix(key, "context:"); ok && name != settingsContext {
+			m.Text("contexts."+name, value)
 		}
 	}
-	slices.Sort(m.masked)
-	p.Masked = m.masked
-	return p, nil
+	return p
 }
 
 // dockerfileFrom is the kind of context that the Dockerfile was read from.
 func (b *build) dockerfileFrom() string {
-	if b.gateway.BuildOpts().Opts["dockerfilekey"] != "" || b.sources.context.Kind == "" {
+	switch {
+	case b.gateway.BuildOpts().Opts["dockerfilekey"] != "":
 		return slsa.ContextLocal
+	case b.sources.inputs["dockerfile"]:
+		return slsa.ContextInput
+	case b.sources.context.Kind == slsa.ContextGit, b.sources.context.Kind == slsa.ContextHTTP:
+		return b.sources.context.Kind
 	}
-	return b.sources.context.Kind
+	return slsa.ContextLocal
 }
 
 // vcs is what buildx says of the checkout that the context came from.
-func (b *build) vcs() *slsa.Source {
+func (b *build) vcs(m *materials.Mask) *slsa.Source {
 	opts := b.gateway.BuildOpts().Opts
 	s := slsa.Source{
-		Repository: materials.WithoutCredentials(opts["vcs:source"]),
-		Revision:   opts["vcs:revision"],
-		Ref:        opts["vcs:ref"],
-		Context:    opts["vcs:localdir:context"],
-		Dockerfile: opts["vcs:localdir:dockerfile"],
+		Repository: m.Text("source.repository", opts["vcs:source"]),
+		Revision:   m.Text("source.revision", opts["vcs:revision"]),
+		Ref:        m.Text("source.ref", opts["vcs:ref"]),
+		Context:    m.Text("source.context", opts["vcs:localdir:context"]),
+		Dockerfile: m.Text("source.dockerfile", opts["vcs:localdir:dockerfile"]),
 	}
 	if s == (slsa.Source{}) {
 		return nil
 	}
 	return &s
-}
-
-// secretIDs are the ids of all secrets that build steps mount, sorted.
-func secretIDs(defs []*pb.Definition) ([]string, error) {
-	ids := map[string]bool{}
-	for _, def := range defs {
-		for _, dt := range def.Def {
-			var op pb.Op
-			if err := proto.Unmarshal(dt, &op); err != nil {
-				return nil, fmt.Errorf("read the build graph: %w", err)
-			}
-			for _, id := range credential.MountedBy(&op) {
-				ids[id] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(ids)), nil
-}
-
-// A mask keeps secrets out of what is published, and remembers where.
-type mask struct{ masked []string }
-
-// text is value without credentials in URLs.
-func (m *mask) text(name, value string) string {
-	public := materials.WithoutCredentials(value)
-	if public != value {
-		m.masked = append(m.masked, name)
-	}
-	return public
-}
-
-func (m *mask) values(prefix string, all map[string]string) map[string]string {
-	public := map[string]string{}
-	for name, value := range all {
-		public[name] = m.text(prefix+name, value)
-	}
-	return public
-}
-
-// args are the build arguments that may be published: none that shares its
-// name with a secret of the build, no proxy settings, and no credentials in
-// URLs.
-func (m *mask) args(args map[string]string, secrets []string) map[string]string {
-	hidden := map[string]bool{"http_proxy": true, "https_proxy": true, "ftp_proxy": true, "all_proxy": true, "no_proxy": true}
-	for _, id := range secrets {
-		hidden[strings.ToLower(id)] = true
-	}
-	public := map[string]string{}
-	for name, value := range args {
-		if hidden[strings.ToLower(name)] {
-			m.masked = append(m.masked, "args."+name)
-			continue
-		}
-		public[name] = m.text("args."+name, value)
-	}
-	return public
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/stretchr/testify/require"
 
@@ -15,36 +14,6 @@ import (
 	"github.com/plombproject/plomb/provenance/contents"
 	"github.com/plombproject/plomb/provenance/slsa"
 )
-
-func TestArgsAreMasked(t *testing.T) {
-	run := llb.Image("base").Run(llb.Shlex("x"),
-		llb.AddSecret("/run/secrets/x", llb.SecretID("NPM_TOKEN")), llb.AddSecret("PIP", llb.SecretID("pip-password"), llb.SecretAsEnv(true)))
-	def, err := run.Root().Marshal(t.Context(), llb.LinuxAmd64)
-	require.NoError(t, err)
-	secrets, err := secretIDs([]*pb.Definition{{}, def.ToPB(), def.ToPB()})
-	require.NoError(t, err)
-	require.Equal(t, []string{"NPM_TOKEN", "pip-password"}, secrets)
-
-	var m mask
-	require.Equal(t, map[string]string{
-		"VERSION": "1.2", "EMPTY": "",
-		"INDEX": "https://pypi.example/simple", "PIP_ARGS": "--index-url https://pypi.example/simple -v",
-		"MIRROR": "http://mirror.example/debian",
-	}, m.args(map[string]string{
-		"VERSION": "1.2", "EMPTY": "",
-		"NPM_TOKEN": "s3cr3t", "npm_token": "s3cr3t", "Pip-Password": "s3cr3t",
-		"HTTP_PROXY": "http://u:s3cr3t@proxy", "https_proxy": "http://s3cr3t", "FTP_PROXY": "s3cr3t", "ALL_PROXY": "s3cr3t", "no_proxy": "s3cr3t.internal",
-		"INDEX": "https://user:s3cr3t@pypi.example/simple", "PIP_ARGS": "--index-url https://user:s3cr3t%@pypi.example/simple -v",
-		"MIRROR": "http://mirror.example/debian",
-	}, secrets))
-	require.ElementsMatch(t, []string{
-		"args.NPM_TOKEN", "args.npm_token", "args.Pip-Password", "args.HTTP_PROXY", "args.https_proxy", "args.FTP_PROXY", "args.ALL_PROXY", "args.no_proxy",
-		"args.INDEX", "args.PIP_ARGS",
-	}, m.masked)
-
-	_, err = secretIDs([]*pb.Definition{{Def: [][]byte{{0xff}}}})
-	require.ErrorContains(t, err, "read the build graph")
-}
 
 func provenanceOf(t *testing.T, g *gateway) *slsa.Provenance {
 	b, c := prepared(t, g)
@@ -97,7 +66,7 @@ func TestProvenanceHoldsNoSecret(t *testing.T) {
 	data, err := json.Marshal(p)
 	require.NoError(t, err)
 	require.NotContains(t, string(data), "s3cr3t")
-	require.Equal(t, []string{"args.HTTPS_PROXY", "args.MINE", "context", "contexts.other", "labels.from"}, p.BuildDefinition.ExternalParameters.Masked)
+	require.Equal(t, []string{"args.HTTPS_PROXY", "args.MINE", "context", "contexts.other", "labels.from", "source.repository"}, p.BuildDefinition.ExternalParameters.Masked)
 	require.Equal(t, "git", p.BuildDefinition.ExternalParameters.Context.Kind)
 	require.Equal(t, "local", p.BuildDefinition.ExternalParameters.Dockerfile.From)
 }

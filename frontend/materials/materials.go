@@ -11,11 +11,9 @@ package materials
 
 import (
 	"fmt"
-	"net/url"
-	"regexp"
+	"slices"
 	"sort"
 	"strings"
-	"unicode"
 
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/solver/pb"
@@ -27,15 +25,19 @@ import (
 	"github.com/plombproject/plomb/provenance/slsa"
 )
 
-const (
-	imageScheme  = "docker-image://"
-	layoutScheme = "oci-layout://" // always with a digest
-)
+const imageScheme = "docker-image://"
 
-// Of returns the sources of defs, without repetitions, sorted by URI. skip is
-// the frontend's own image, which is listed elsewhere; facts may be nil.
-func Of(defs []*pb.Definition, skip string, facts Facts) ([]slsa.ResourceDescriptor, error) {
+// pinnedSchemes are those of sources that a graph names by digest.
+var pinnedSchemes = []string{"oci-layout", "docker-image+blob", "oci-layout+blob"}
+
+// Of returns the sources of defs and what else is known to have gone in,
+// without repetitions, sorted by URI. skip is the frontend's own image, which
+// is listed elsewhere; facts may be nil.
+func Of(defs []*pb.Definition, skip string, facts Facts, more ...slsa.ResourceDescriptor) ([]slsa.ResourceDescriptor, error) {
 	found := map[string]slsa.ResourceDescriptor{}
+	for _, d := range more {
+		found[d.URI+" "+pin(d)] = d
+	}
 	for _, def := range defs {
 		for _, dt := range def.Def {
 			var op pb.Op
@@ -82,20 +84,27 @@ func descriptor(src *pb.SourceOp, platform *pb.Platform, known *Fact) (slsa.Reso
 	if name, ok := strings.CutPrefix(src.Identifier, imageScheme); ok {
 		return Image(name, platform)
 	}
-	if _, sum, ok := strings.Cut(src.Identifier, "@sha256:"); ok && strings.HasPrefix(src.Identifier, layoutScheme) {
-		return slsa.ResourceDescriptor{URI: src.Identifier, Digest: map[string]string{"sha256": sum}}, nil
-	}
 	d := slsa.ResourceDescriptor{URI: WithoutCredentials(src.Identifier)}
-	sum, checked := strings.CutPrefix(src.Attrs[pb.AttrHTTPChecksum], "sha256:")
 	switch {
-	case checked:
-		d.Digest = map[string]string{"sha256": sum}
-	case known == nil:
-		d.Annotations = map[string]any{slsa.AnnotationIncomplete: true}
-	default:
+	case known != nil:
 		known.describe(&d)
+	case isPinned(src.Identifier):
+		_, sum, _ := strings.Cut(src.Identifier, "@sha256:")
+		d.Digest = map[string]string{"sha256": sum}
+	default:
+		if algorithm, sum, ok := strings.Cut(src.Attrs[pb.AttrHTTPChecksum], ":"); ok {
+			d.Digest = map[string]string{algorithm: sum}
+			return d, nil
+		}
+		d.Annotations = map[string]any{slsa.AnnotationIncomplete: true}
 	}
 	return d, nil
+}
+
+// isPinned reports whether an identifier holds the digest of what it is for.
+func isPinned(identifier string) bool {
+	scheme, rest, _ := strings.Cut(identifier, "://")
+	return slices.Contains(pinnedSchemes, scheme) && strings.Contains(rest, "@sha256:")
 }
 
 // Image describes a container image as a package URL of type docker.
@@ -121,51 +130,4 @@ func Image(name string, platform *pb.Platform) (slsa.ResourceDescriptor, error) 
 		d.Annotations = map[string]any{slsa.AnnotationIncomplete: true}
 	}
 	return d, nil
-}
-
-var scheme = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://`)
-
-// secretQuery finds query parameters that are there to let somebody in, as in
-// signed URLs of object stores.
-var secretQuery = regexp.MustCompile(`(?i)([?&;](?:sig|[^=&;#\s]*(?:token|signature|secret|passw|credential|api[-_]?key|access[-_]?key|auth)[^=&;#\s]*)=)[^&;#\s"',]+`)
-
-// WithoutCredentials removes users and passwords, and query parameters that
-// are credentials by their name, from the URLs in text. What looks like a URL
-// and is none, as with a password that was not escaped, loses everything up to
-// its last @.
-func WithoutCredentials(text string) string {
-	return secretQuery.ReplaceAllString(withoutUsers(text), "${1}")
-}
-
-func withoutUsers(text string) string {
-	var out strings.Builder
-	for {
-		at := scheme.FindStringIndex(text)
-		if at == nil {
-			return out.String() + text
-		}
-		out.WriteString(text[:at[1]])
-		rest, end := text[at[1]:], len(text)-at[1]
-		if i := strings.IndexFunc(rest, unicode.IsSpace); i >= 0 {
-			end = i
-		}
-		if next := scheme.FindStringIndex(rest); next != nil {
-			end = min(end, next[0])
-		}
-		out.WriteString(rest[userinfo(text[at[0]:at[1]], rest[:end]):end])
-		text = rest[end:]
-	}
-}
-
-// userinfo returns how many bytes of rest, which follows a URL's scheme, are
-// user and password.
-func userinfo(scheme, rest string) int {
-	u, err := url.Parse(scheme + rest)
-	if err != nil || u.Host == "" {
-		return strings.LastIndexByte(rest, '@') + 1
-	}
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		rest = rest[:i]
-	}
-	return strings.LastIndexByte(rest, '@') + 1
 }

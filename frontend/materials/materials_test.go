@@ -135,7 +135,30 @@ func TestWithoutCredentials(t *testing.T) {
 		"https://blob.example/c?sv=1&sig=abc%3D#x":                                         "https://blob.example/c?sv=1&sig=#x",
 		"https://git.example/r.git?ref=main&private_token=abc":                             "https://git.example/r.git?ref=main&private_token=",
 		"https://example.com/?design=a&assignee=b":                                         "https://example.com/?design=a&assignee=b",
-		`{"registry":"https://u:p@a.example/x"}`:                                           `{"registry":"https://a.example/x"}`,
+		// Without a scheme.
+		"user:pass@proxy.example:3128":         "proxy.example:3128",
+		"user:pass@localhost:3128":             "localhost:3128",
+		"-x user:pass@example.com/a b":         "-x example.com/a b",
+		"url=user:pass@example.com":            "url=example.com",
+		"debian:12@" + sum.String():            "debian:12@" + sum.String(),
+		"example.com:5000/a:b@" + sum.String(): "example.com:5000/a:b@" + sum.String(),
+		"mailto:me@example.com":                "mailto:me@example.com",
+		"npm:react@17.0.0":                     "npm:react@17.0.0",
+		"git@example.com:team/re:po@v1":        "git@example.com:team/re:po@v1",
+		// Percent-encoded.
+		"https://us%65r:p%40ss@example.com/a":                                "https://example.com/a",
+		"https://example.com/?to=https%3A%2F%2Fu%3Apass%40h.example%2Fa&b=c": "https://example.com/?to=https%3A%2F%2Fh.example%2Fa&b=c",
+		"HTTPS%3a%2f%2ftoken%40h.example":                                    "HTTPS%3a%2f%2fh.example",
+		"https%3A%2F%2Fh.example%2F%40scope":                                 "https%3A%2F%2Fh.example%2F%40scope",
+		// Headers and settings.
+		"Authorization: Basic dTpw":                "Authorization: [masked]",
+		`{"Authorization":"Bearer abc.def","x":1}`: `{"Authorization":"[masked]","x":1}`,
+		"proxy-authorization=abc, b":               "proxy-authorization=[masked], b",
+		"curl -H 'X-Api-Key: abc' x":               "curl -H 'X-Api-Key: [masked]' x",
+		"host=db password=abc user=u":              "host=db password=[masked] user=u",
+		"--access-token abc":                       "--access-token abc",
+		`{"secret": "abc"}`:                        `{"secret": "[masked]"}`,
+		`{"registry":"https://u:p@a.example/x"}`:   `{"registry":"https://a.example/x"}`,
 	} {
 		require.Equal(t, want, materials.WithoutCredentials(in), in)
 	}

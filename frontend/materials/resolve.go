@@ -122,41 +122,52 @@ func (r Resolver) metadata(ctx context.Context, src *pb.SourceOp) map[string]str
 }
 
 // Context describes the context that value stands for, as a client hands it to
-// the frontend; name is that of a local one.
-func (r Resolver) Context(ctx context.Context, value, name string) slsa.Context {
+// the frontend; name is that of a local one. What BuildKit fetched for it is
+// returned as well: a Dockerfile that comes out of it is in no build graph.
+func (r Resolver) Context(ctx context.Context, value, name string) (slsa.Context, *slsa.ResourceDescriptor) {
 	if git, ok, err := dockerui.DetectGitContext(value, nil); ok && err == nil {
-		return slsa.Context{Kind: slsa.ContextGit, URI: WithoutCredentials(value), Digest: r.state(ctx, git)}
+		return r.fetched(ctx, slsa.ContextGit, value, git)
 	}
 	if file, _, ok := dockerui.DetectHTTPContext(value); ok {
-		return slsa.Context{Kind: slsa.ContextHTTP, URI: WithoutCredentials(value), Digest: r.state(ctx, file)}
+		return r.fetched(ctx, slsa.ContextHTTP, value, file)
 	}
 	scheme, rest, _ := strings.Cut(value, ":")
 	switch scheme {
 	case "docker-image":
-		return slsa.Context{Kind: slsa.ContextImage, URI: WithoutCredentials(value)}
+		return slsa.Context{Kind: slsa.ContextImage, URI: WithoutCredentials(value)}, nil
 	case "oci-layout":
-		return slsa.Context{Kind: slsa.ContextLayout, URI: WithoutCredentials(value)}
+		return slsa.Context{Kind: slsa.ContextLayout, URI: WithoutCredentials(value)}, nil
 	case "input", "target":
-		return slsa.Context{Kind: slsa.ContextInput, URI: rest}
+		return slsa.Context{Kind: slsa.ContextInput, URI: WithoutCredentials(rest)}, nil
 	case "local":
-		return slsa.Context{Kind: slsa.ContextLocal, URI: rest}
+		return slsa.Context{Kind: slsa.ContextLocal, URI: WithoutCredentials(rest)}, nil
 	}
-	return slsa.Context{Kind: slsa.ContextLocal, URI: name}
+	return slsa.Context{Kind: slsa.ContextLocal, URI: name}, nil
 }
 
-// state pins a state of one source.
-func (r Resolver) state(ctx context.Context, s *llb.State) map[string]string {
+// fetched describes a context that is a state of one source.
+func (r Resolver) fetched(ctx context.Context, kind, value string, s *llb.State) (slsa.Context, *slsa.ResourceDescriptor) {
+	c := slsa.Context{Kind: kind, URI: WithoutCredentials(value)}
 	def, err := s.Marshal(ctx)
 	if err != nil {
-		return nil
+		return c, nil
 	}
 	for _, dt := range def.Def {
 		var op pb.Op
-		if err := proto.Unmarshal(dt, &op); err == nil && op.GetSource() != nil {
-			return r.metadata(ctx, op.GetSource())
+		if err := proto.Unmarshal(dt, &op); err != nil || op.GetSource() == nil {
+			continue
 		}
+		var known *Fact
+		if c.Digest = r.metadata(ctx, op.GetSource()); c.Digest != nil {
+			known = &Fact{digest: c.Digest}
+		}
+		d, err := descriptor(op.GetSource(), op.Platform, known)
+		if err != nil {
+			return c, nil
+		}
+		return c, &d
 	}
-	return nil
+	return c, nil
 }
 
 // filterOf is what the build asked the client for.

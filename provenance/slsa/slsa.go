@@ -128,6 +128,10 @@ type InternalParameters struct {
 	// BuildPlatform is the machine's, as os/architecture[/variant].
 	BuildPlatform string            `json:"buildPlatform,omitempty"`
 	WorkerLabels  map[string]string `json:"workerLabels,omitempty"`
+	// BuildKit is what the daemon tells of itself.
+	BuildKit BuildKit `json:"buildkit,omitzero"`
+	// Completeness is nil in the provenance of frontends that did not tell.
+	Completeness *Completeness `json:"completeness,omitempty"`
 }
 
 // Frontend is the plomb frontend that ran the build.
@@ -136,10 +140,21 @@ type Frontend struct {
 	Version string `json:"version"`
 }
 
+// BuildKit is the daemon, as far as it tells a frontend. Its version and the
+// compatibility-version of the build are not among that.
+type BuildKit struct {
+	Product string `json:"product,omitempty"`
+	// AtLeast is the version whose capabilities it has.
+	AtLeast string `json:"atLeast,omitempty"`
+}
+
 // Sealing tells how the layers were made reproducible.
 type Sealing struct {
 	Layers string `json:"layers"`
 	Scrub  string `json:"scrub"`
+	// Subjects and SBOM are what the image got besides.
+	Subjects string `json:"subjects,omitempty"`
+	SBOM     string `json:"sbom,omitempty"`
 	// SourceDateEpoch in seconds since 1970, if the client gave one.
 	SourceDateEpoch *int64 `json:"sourceDateEpoch,omitempty"`
 	// Scrubbed lists, per platform, the paths that were left out of the layers

@@ -46,10 +46,15 @@ func full() slsa.Provenance {
 			},
 			InternalParameters: slsa.InternalParameters{
 				Frontend: slsa.Frontend{Image: "example.com/plomb@sha256:" + hex, Version: "v1.0.0"},
-				Sealing: slsa.Sealing{Layers: "keep", Scrub: "on", SourceDateEpoch: &epoch,
+				Sealing: slsa.Sealing{Layers: "keep", Scrub: "on", Subjects: "manifest", SBOM: "packages", SourceDateEpoch: &epoch,
 					Scrubbed: map[string][]slsa.Scrubbed{"linux/amd64": {{Path: "/var/log/dpkg.log", Rule: "dpkg-log"}}}},
 				BuildPlatform: "linux/amd64",
 				WorkerLabels:  map[string]string{"org.mobyproject.buildkit.worker.executor": "oci"},
+				BuildKit:      slsa.BuildKit{Product: "buildkit", AtLeast: "v0.31"},
+				Completeness: &slsa.Completeness{Gaps: []slsa.Gap{
+					{Kind: slsa.GapDependency, Name: "https://example.com/x"},
+					{Kind: slsa.GapNetwork, Name: "sandbox", Steps: []slsa.Step{{Name: "[build 2/5] RUN", File: "Dockerfile", Line: 7}}},
+				}},
 			},
 			ResolvedDependencies: []slsa.ResourceDescriptor{
 				{URI: "pkg:docker/debian@12", Digest: map[string]string{"sha256": hex}},
@@ -57,9 +62,12 @@ func full() slsa.Provenance {
 			},
 		},
 		RunDetails: slsa.RunDetails{
-			Builder:    slsa.Builder{ID: "https://example.com/builder", Version: map[string]string{"plomb": "v1.0.0"}},
-			Metadata:   slsa.Metadata{InvocationID: "abc", StartedOn: &started, FinishedOn: &finished},
-			Byproducts: []slsa.ResourceDescriptor{{Name: "sbom", MediaType: "application/spdx+json", Digest: map[string]string{"sha256": hex}}},
+			Builder:  slsa.Builder{ID: "https://example.com/builder", Version: map[string]string{"plomb": "v1.0.0"}},
+			Metadata: slsa.Metadata{InvocationID: "abc", StartedOn: &started, FinishedOn: &finished},
+			Byproducts: []slsa.ResourceDescriptor{{
+				Name: slsa.ByproductSBOM, MediaType: "application/spdx+json", Digest: map[string]string{"sha256": hex},
+				Annotations: map[string]any{slsa.AnnotationPredicateType: "https://spdx.dev/Document", slsa.AnnotationPlatform: "linux/amd64"},
+			}},
 		},
 	}
 }
@@ -73,7 +81,7 @@ func TestFullIsFull(t *testing.T) {
 		case reflect.Pointer:
 			check(path, v.Elem())
 		case reflect.Struct:
-			if v.Type() == reflect.TypeFor[time.Time]() || v.Type() == reflect.TypeFor[slsa.ResourceDescriptor]() {
+			if v.Type() == reflect.TypeFor[time.Time]() || v.Type() == reflect.TypeFor[slsa.ResourceDescriptor]() || v.Type() == reflect.TypeFor[slsa.Completeness]() {
 				return
 			}
 			for i := range v.NumField() {
@@ -113,6 +121,7 @@ func least() slsa.Provenance {
 		BuildDefinition: slsa.BuildDefinition{
 			BuildType:            slsa.BuildType,
 			ExternalParameters:   slsa.ExternalParameters{Dockerfile: slsa.Dockerfile{Name: "Dockerfile", SHA256: strings.Repeat("0", 64)}, Platforms: []string{"linux/amd64"}},
+			InternalParameters:   slsa.InternalParameters{Completeness: &slsa.Completeness{Complete: true}},
 			ResolvedDependencies: []slsa.ResourceDescriptor{},
 		},
 		RunDetails: slsa.RunDetails{Builder: slsa.Builder{ID: "https://example.com"}},
