@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"strings"
 
-	"github.com/package-url/packageurl-go"
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	"github.com/spdx/tools-golang/spdx/v2/v2_3"
 
@@ -26,7 +25,7 @@ const builtFrom = "built package from: "
 // newPackage has what every package says, known or not.
 func newPackage(id common.ElementID, name string) *v2_3.Package {
 	return &v2_3.Package{
-		PackageName:             cmp.Or(text(name, maxName), noAssertion),
+		PackageName:             cmp.Or(sbom.Text(name, sbom.MaxName), noAssertion),
 		PackageSPDXIdentifier:   id,
 		PackageSupplier:         &common.Supplier{Supplier: noAssertion},
 		PackageDownloadLocation: noAssertion,
@@ -36,7 +35,7 @@ func newPackage(id common.ElementID, name string) *v2_3.Package {
 
 func imagePackage(inv *sbom.Inventory, img sbom.Image, s stamp) *v2_3.Package {
 	p := newPackage(imageID, cmp.Or(img.Name, imageID))
-	p.PackageVersion = text(img.ID, maxName)
+	p.PackageVersion = sbom.Text(img.ID, sbom.MaxName)
 	p.PrimaryPackagePurpose = purposeContainer
 	if p.PackageChecksums = digestChecksum(img.ID); p.PackageChecksums != nil {
 		p.PackageComment = "Version and checksum are those of the image config, the image ID."
@@ -47,11 +46,11 @@ func imagePackage(inv *sbom.Inventory, img sbom.Image, s stamp) *v2_3.Package {
 
 func imageNoteOf(inv *sbom.Inventory, img sbom.Image) imageNote {
 	note := imageNote{
-		Platform: text(img.Platform, maxName), System: inv.System, Level: inv.Level,
+		Platform: sbom.Text(img.Platform, sbom.MaxName), System: inv.System, Level: inv.Level,
 		Files: inv.Files, Origins: origins(inv.Items), Unread: inv.Unread,
 	}
-	if len(note.Unread) > maxUnread {
-		note.Unread, note.More = note.Unread[:maxUnread], len(note.Unread)-maxUnread
+	if len(note.Unread) > sbom.MaxUnread {
+		note.Unread, note.More = note.Unread[:sbom.MaxUnread], len(note.Unread)-sbom.MaxUnread
 	}
 	return note
 }
@@ -68,7 +67,7 @@ func digestChecksum(digest string) []common.Checksum {
 // addBase adds the base image, what the image is to it, and its own document.
 func (d *document) addBase(base *sbom.BaseImage) {
 	p := newPackage(baseID, base.Reference)
-	p.PackageVersion = text(base.Digest, maxName)
+	p.PackageVersion = sbom.Text(base.Digest, sbom.MaxName)
 	p.PrimaryPackagePurpose = purposeContainer
 	p.PackageChecksums = digestChecksum(base.Digest)
 	p.PackageExternalReferences = purlReference(base.PURL)
@@ -97,15 +96,15 @@ var uses = map[string]string{
 func (d *document) addInputs(inputs []sbom.Input, ids []common.ElementID) {
 	for i, input := range inputs {
 		p := newPackage(ids[i], input.Name)
-		p.PackageDownloadLocation = cmp.Or(webAddress(input.URI), noAssertion)
+		p.PackageDownloadLocation = cmp.Or(sbom.WebAddress(input.URI), noAssertion)
 		p.PackageChecksums = checksums(input.Checksums)
 		p.PackageExternalReferences = purlReference(input.PURL)
 		note := inputNote{}
-		if webAddress(input.URI) == "" {
-			note.URI = text(input.URI, maxText)
+		if sbom.WebAddress(input.URI) == "" {
+			note.URI = sbom.Text(input.URI, sbom.MaxText)
 		}
 		if uses[input.Use] == "" {
-			note.Use = text(input.Use, maxName)
+			note.Use = sbom.Text(input.Use, sbom.MaxName)
 		}
 		p.Annotations = d.stamp.annotation(note)
 		d.add(p)
@@ -115,24 +114,24 @@ func (d *document) addInputs(inputs []sbom.Input, ids []common.ElementID) {
 
 func systemPackage(system *sbom.System, id common.ElementID) *v2_3.Package {
 	p := newPackage(id, cmp.Or(system.ID, system.PrettyName))
-	p.PackageVersion = text(system.VersionID, maxName)
-	p.PackageSummary = text(system.PrettyName, maxText)
+	p.PackageVersion = sbom.Text(system.VersionID, sbom.MaxName)
+	p.PackageSummary = sbom.Text(system.PrettyName, sbom.MaxText)
 	p.PrimaryPackagePurpose = purposeSystem
 	return p
 }
 
 func itemPackage(item sbom.Item, id common.ElementID, licences *licences, origins []sbom.Origin, s stamp) *v2_3.Package {
 	p := newPackage(id, item.Name)
-	p.PackageVersion = text(item.Version, maxName)
-	if kind, name := agent(item.Supplier); kind != "" {
+	p.PackageVersion = sbom.Text(item.Version, sbom.MaxName)
+	if kind, name := sbom.Agent(item.Supplier); kind != "" {
 		p.PackageSupplier = &common.Supplier{SupplierType: kind, Supplier: name}
 	}
-	if kind, name := agent(item.Originator); kind != "" {
+	if kind, name := sbom.Agent(item.Originator); kind != "" {
 		p.PackageOriginator = &common.Originator{OriginatorType: kind, Originator: name}
 	}
 	p.PackageLicenseDeclared = cmp.Or(licences.expression(item.Package), noAssertion)
-	p.PackageHomePage = webAddress(item.Homepage)
-	p.PackageSummary = text(item.Summary, maxText)
+	p.PackageHomePage = sbom.WebAddress(item.Homepage)
+	p.PackageSummary = sbom.Text(item.Summary, sbom.MaxText)
 	p.PackageSourceInfo = sourceInfo(item.Source)
 	p.PackageChecksums = checksums(item.Checksums)
 	p.PackageExternalReferences = purlReference(item.PURL)
@@ -145,23 +144,14 @@ func sourceInfo(source *sbom.Source) string {
 	if source == nil || source.Name == "" || strings.ContainsFunc(source.Name+source.Version, func(r rune) bool { return r <= ' ' }) {
 		return ""
 	}
-	return text(strings.TrimSuffix(builtFrom+source.Name+" "+source.Version, " "), maxText)
+	return sbom.Text(strings.TrimSuffix(builtFrom+source.Name+" "+source.Version, " "), sbom.MaxText)
 }
 
 func purlReference(purl string) []*v2_3.PackageExternalReference {
-	if purl = validPURL(purl); purl == "" {
+	if purl = sbom.ValidPURL(purl); purl == "" {
 		return nil
 	}
 	return []*v2_3.PackageExternalReference{{
 		Category: common.CategoryPackageManager, RefType: common.TypePackageManagerPURL, Locator: purl,
 	}}
-}
-
-// fromPURL is what a package URL tells of type and architecture.
-func fromPURL(purl string) sbom.Package {
-	u, err := packageurl.FromString(purl)
-	if err != nil {
-		return sbom.Package{}
-	}
-	return sbom.Package{Type: u.Type, Arch: u.Qualifiers.Map()["arch"]}
 }

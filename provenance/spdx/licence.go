@@ -51,13 +51,13 @@ func licenceText(p sbom.Package, ref string) string {
 	if strings.TrimSpace(found) == "" {
 		return unknownText
 	}
-	return cut(found, maxLicence)
+	return sbom.Cut(found, sbom.MaxLicence)
 }
 
 // expression is the licence of a package as this document may write it, or ""
 // if it has none that can be written.
 func (l *licences) expression(p sbom.Package) string {
-	if len(p.License) > maxText || !licenceChars.MatchString(p.License) {
+	if len(p.License) > sbom.MaxText || !licenceChars.MatchString(p.License) {
 		return ""
 	}
 	return licenceRef.ReplaceAllStringFunc(p.License, func(ref string) string {

@@ -84,14 +84,14 @@ func compareBools(a, b bool) int {
 
 func noteOf(item sbom.Item, origins []sbom.Origin) packageNote {
 	note := packageNote{Origin: item.Origin, Paths: item.Paths, Top: item.Top, Source: item.Source}
-	if short := cut(note.Instruction, maxInstruction); short != note.Instruction {
+	if short := sbom.Cut(note.Instruction, maxInstruction); short != note.Instruction {
 		at, _ := slices.BinarySearchFunc(origins, item.Origin, compareOrigins)
 		note.Instruction, note.Full = short, at+1
 	}
-	if len(note.Paths) > maxPaths {
-		note.Paths = note.Paths[:maxPaths]
+	if len(note.Paths) > sbom.MaxPaths {
+		note.Paths = note.Paths[:sbom.MaxPaths]
 	}
-	told := fromPURL(validPURL(item.PURL))
+	told := sbom.FromPURL(sbom.ValidPURL(item.PURL))
 	if told.Type != item.Type {
 		note.Type = item.Type
 	}

@@ -43,7 +43,7 @@ func Read(data []byte) (*sbom.Inventory, *sbom.Image, error) {
 		return nil, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if doc.SPDXVersion != "SPDX-2.2" && doc.SPDXVersion != "SPDX-2.3" {
-		return nil, nil, fmt.Errorf("%w: spdxVersion %q; SPDX-2.2 and SPDX-2.3 in JSON can be read", ErrInvalid, cut(doc.SPDXVersion, 40))
+		return nil, nil, fmt.Errorf("%w: spdxVersion %q; SPDX-2.2 and SPDX-2.3 in JSON can be read", ErrInvalid, sbom.Cut(doc.SPDXVersion, 40))
 	}
 	if len(doc.Packages) > maxPackages || len(doc.Relationships) > maxRelationships {
 		return nil, nil, fmt.Errorf("%w: %d packages and %d relationships, and the limits are %d and %d",
@@ -89,7 +89,7 @@ func (r *reading) index() error {
 	r.at = make(map[string]int, len(r.doc.Packages))
 	for i, p := range r.doc.Packages {
 		if _, there := r.at[p.ID]; there || p.ID == "" {
-			return fmt.Errorf("%w: SPDXID %q is not that of one package", ErrInvalid, cut(p.ID, maxID))
+			return fmt.Errorf("%w: SPDXID %q is not that of one package", ErrInvalid, sbom.Cut(p.ID, 80))
 		}
 		r.at[p.ID] = i
 	}

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/package-url/packageurl-go"
-
 	"github.com/plombproject/plomb/internal/strictjson"
 	"github.com/plombproject/plomb/provenance/sbom"
 )
@@ -73,7 +71,7 @@ func compareItems(a, b sbom.Item) int {
 
 func (r *reading) item(p wirePackage, texts map[string]string) (sbom.Item, error) {
 	purl := p.purl()
-	told := fromPURL(purl)
+	told := sbom.FromPURL(purl)
 	item := sbom.Item{Package: sbom.Package{
 		Type: cmp.Or(told.Type, "generic"), Name: p.Name, Version: p.Version, Arch: told.Arch, PURL: purl,
 		Supplier: known(p.Supplier), Originator: known(p.Originator),
@@ -90,7 +88,7 @@ func (r *reading) item(p wirePackage, texts map[string]string) (sbom.Item, error
 		}
 	}
 	if !r.ours {
-		item.Name = wholeName(purl, p.Name)
+		item.Name = sbom.WholeName(purl, p.Name)
 		return item, nil
 	}
 	if item.Name == noAssertion {
@@ -140,7 +138,7 @@ var relations = map[string]direction{
 func (r *reading) link(inv *sbom.Inventory, order []int) {
 	for _, rel := range r.doc.Relationships {
 		if rel.Type == "CONTAINS" && rel.To == noAssertion && !r.ours {
-			inv.Unread = append(inv.Unread, sbom.Unread{Path: "/", Reason: cmp.Or(text(rel.Comment, maxText), "the document says that it may be incomplete")})
+			inv.Unread = append(inv.Unread, sbom.Unread{Path: "/", Reason: cmp.Or(sbom.Text(rel.Comment, sbom.MaxText), "the document says that it may be incomplete")})
 		}
 		way, known := relations[rel.Type]
 		from, to := r.itemAt(order, rel.From), r.itemAt(order, rel.To)
@@ -204,34 +202,11 @@ func (r *reading) system() *sbom.System {
 // purl is the first valid package URL of a package.
 func (p wirePackage) purl() string {
 	for _, ref := range p.ExternalRefs {
-		if ref.Type == "purl" && validPURL(ref.Locator) != "" {
+		if ref.Type == "purl" && sbom.ValidPURL(ref.Locator) != "" {
 			return ref.Locator
 		}
 	}
 	return ""
-}
-
-// wholeName is the name as the ecosystem writes it: some tools leave out the
-// part that package URLs call namespace.
-func wholeName(purl, name string) string {
-	u, err := packageurl.FromString(purl)
-	if err != nil || u.Namespace == "" {
-		return name
-	}
-	separator := map[string]string{"npm": "/", "golang": "/", "maven": ":"}[u.Type]
-	whole := u.Namespace + separator + u.Name
-	if separator == "" || strings.EqualFold(whole, name) { // package URLs of Go are in lower case
-		return name
-	}
-	return whole
-}
-
-// known is s, or "" for SPDX's ways to say nothing.
-func known(s string) string {
-	if s == noAssertion || s == none {
-		return ""
-	}
-	return s
 }
 
 func source(info string) *sbom.Source {
@@ -245,15 +220,9 @@ func source(info string) *sbom.Source {
 
 // sums are the checksums that are well-formed.
 func sums(list []wireChecksum) map[string]string {
-	var out map[string]string
+	all := map[string]string{}
 	for _, c := range list {
-		value := strings.ToLower(c.Value)
-		if len(checksums(map[string]string{c.Algorithm: value})) == 1 {
-			if out == nil {
-				out = map[string]string{}
-			}
-			out[c.Algorithm] = value
-		}
+		all[c.Algorithm] = c.Value
 	}
-	return out
+	return sbom.Checksums(all)
 }

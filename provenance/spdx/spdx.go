@@ -92,7 +92,7 @@ func newDocument(img sbom.Image) *document {
 		SPDXVersion:    v2_3.Version,
 		DataLicense:    v2_3.DataLicense,
 		SPDXIdentifier: documentID,
-		DocumentName:   text(documentName(img), maxName),
+		DocumentName:   sbom.Text(documentName(img), sbom.MaxName),
 		CreationInfo:   s.creationInfo(),
 	}}
 }

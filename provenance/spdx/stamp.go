@@ -29,7 +29,7 @@ type stamp struct {
 }
 
 func newStamp(img sbom.Image) stamp {
-	tool := strings.ReplaceAll(text(img.Tool, maxName), " ", "-")
+	tool := strings.ReplaceAll(sbom.Text(img.Tool, sbom.MaxName), " ", "-")
 	if tool == "" {
 		tool = "plomb"
 	}
@@ -49,7 +49,7 @@ func (s stamp) creationInfo() *v2_3.CreationInfo {
 		Created:        s.date,
 		CreatorComment: s.generation,
 	}
-	if kind, name := agent(s.author); kind != "" {
+	if kind, name := sbom.Agent(s.author); kind != "" {
 		info.Creators = append(info.Creators, common.Creator{CreatorType: kind, Creator: name})
 	}
 	return info
