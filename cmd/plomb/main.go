@@ -91,7 +91,7 @@ Environment (each is the default of a flag):
 	cmd.SetIn(stdio.In)
 	cmd.SetOut(stdio.Out)
 	cmd.SetErr(stdio.Err)
-	cmd.AddCommand(verifyCommand(stdio), inspectCommand(stdio), provenanceCommand(stdio), attachCommand(stdio),
+	cmd.AddCommand(verifyCommand(stdio), inspectCommand(stdio), sbomCommand(stdio), provenanceCommand(stdio), attachCommand(stdio),
 		reproduceCommand(stdio), versionCommand(stdio))
 	return cmd
 }

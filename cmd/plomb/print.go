@@ -154,16 +154,16 @@ func (p *page) platform(pl inspect.Platform) {
 		p.foretold(b.Foretold, pl.Manifest)
 	}
 	for _, a := range pl.Attestations {
-		p.line(1, "attestation", "%s, %d bytes, %s (%s)", a.PredicateType, a.Size, a.Digest, claims[a.Claim])
+		p.line(1, "attestation", "%s, %d bytes, %s (%s)", a.PredicateType, a.Size, a.Digest, words(claims[a.Claim], a.Name))
 	}
 }
 
 // claims say what the statement in the bundle, which nobody verified, has on an
 // attestation.
 var claims = map[inspect.Claim]string{
-	inspect.Named:    "claimed by the unverified statement",
+	inspect.Named:    "claimed by the unverified statement as",
 	inspect.NotNamed: "not named by the statement",
-	inspect.Absent:   "claimed by the unverified statement, and not there",
+	inspect.Absent:   "not there, and claimed by the unverified statement as",
 	inspect.Unread:   "could not be read",
 }
 
