@@ -25,6 +25,7 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/plombproject/plomb/frontend/basesbom"
 	"github.com/plombproject/plomb/frontend/catalog"
 	"github.com/plombproject/plomb/frontend/catalog/document"
 	"github.com/plombproject/plomb/frontend/materials"
@@ -40,14 +41,14 @@ const selfImage = "example.com/plomb/frontend:v1@sha256:111111111111111111111111
 // A gateway stands for BuildKit. It runs nothing: a solve of a seal's report
 // yields a made-up layer, one of a local source its files.
 type gateway struct {
-	t       testing.TB
-	opts    map[string]string
-	locals  map[string]map[string]string // files of local sources, by name
-	secrets map[string]string
-	base    ocispecs.Image // config of every image
-	index   string         // what registries have of every image
-	noImage bool           // the frontend was not started from an image
-	without apicaps.CapID  // a capability that this BuildKit lacks
+	t        testing.TB
+	opts     map[string]string
+	locals   map[string]map[string]string // files of local sources, by name
+	secrets  map[string]string
+	base     ocispecs.Image // config of every image
+	baseSBOM string         // what the helper says of the base image's
+	noImage  bool           // the frontend was not started from an image
+	without  apicaps.CapID  // a capability that this BuildKit lacks
 
 	mu       sync.Mutex
 	solved   []*pb.Definition
@@ -61,7 +62,7 @@ var (
 )
 
 func newGateway(t testing.TB, dockerfile string, opts ...string) *gateway {
-	g := &gateway{t: t, index: `{"schemaVersion":2}`, opts: map[string]string{}, locals: map[string]map[string]string{"dockerfile": {"Dockerfile": dockerfile}}}
+	g := &gateway{t: t, baseSBOM: `{}`, opts: map[string]string{}, locals: map[string]map[string]string{"dockerfile": {"Dockerfile": dockerfile}}}
 	for _, o := range opts {
 		name, value, _ := strings.Cut(o, "=")
 		g.opts[name] = value
@@ -111,12 +112,12 @@ func (g *gateway) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, _ so
 		return &sourceresolver.MetaResponse{Op: op, Git: &sourceresolver.ResolveGitResponse{Checksum: strings.Repeat("c", 40)}}, nil
 	}
 	config, err := json.Marshal(g.base)
-	return &sourceresolver.MetaResponse{Op: op, Image: &sourceresolver.ResolveImageResponse{Digest: digest.FromString(g.index), Config: config}}, err
+	return &sourceresolver.MetaResponse{Op: op, Image: &sourceresolver.ResolveImageResponse{Digest: digest.FromString("base manifest"), Config: config}}, err
 }
 
 func (g *gateway) ResolveImageConfig(_ context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest, []byte, error) {
 	config, err := json.Marshal(g.base)
-	return ref, digest.FromString(g.index), config, err
+	return ref, digest.FromString("base manifest"), config, err
 }
 
 func (g *gateway) Solve(_ context.Context, req client.SolveRequest) (*client.Result, error) {
@@ -136,9 +137,6 @@ func (g *gateway) files(def *pb.Definition) map[string]string {
 	}
 	op := ops[at.Digest]
 	if src := op.GetSource(); src != nil {
-		if strings.HasPrefix(src.Identifier, "docker-image+blob://") {
-			return map[string]string{"blob": g.index}
-		}
 		return g.locals[strings.TrimPrefix(src.Identifier, "local://")]
 	}
 	if args := op.GetExec().GetMeta().GetArgs(); len(args) > 1 && args[1] == seal.Command {
@@ -155,6 +153,9 @@ func (g *gateway) files(def *pb.Definition) map[string]string {
 			files[catalog.ReportFile] = found(g.t, "/app/"+at.Digest+"/package.json", sbom.Package{Type: "npm", Name: "from-" + at.Digest, Version: "1.0.0"})
 		}
 		return files
+	}
+	if args := op.GetExec().GetMeta().GetArgs(); len(args) > 1 && args[1] == basesbom.Command {
+		return map[string]string{"base.json": g.baseSBOM}
 	}
 	if args := op.GetExec().GetMeta().GetArgs(); len(args) > 1 && args[1] == catalog.Command {
 		return map[string]string{catalog.ReportFile: found(g.t, "/var/lib/dpkg/status", sbom.Package{Type: "deb", Name: "bash", Version: "5"})}

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/plombproject/plomb/frontend/basesbom"
 	"github.com/plombproject/plomb/frontend/catalog"
 	"github.com/plombproject/plomb/frontend/catalog/document"
 	"github.com/plombproject/plomb/frontend/credential"
@@ -62,6 +63,10 @@ func (s self) sealer(platform ocispecs.Platform) seal.Helper {
 
 func (s self) cataloguer(platform ocispecs.Platform) catalog.Helper {
 	return catalog.Helper{Image: s.image, Binary: Binary, Platform: platform}
+}
+
+func (s self) baseFinder(platform ocispecs.Platform) basesbom.Helper {
+	return basesbom.Helper{Image: s.image, Binary: Binary, Platform: platform}
 }
 
 func (s self) documenter(platform ocispecs.Platform) document.Helper {

@@ -3,7 +3,6 @@
 package frontend
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -193,30 +192,21 @@ func TestBaseImage(t *testing.T) {
 // A base image's own SBOM is referred to; one that cannot be read is warned of.
 func TestBaseSBOM(t *testing.T) {
 	for name, row := range map[string]struct {
-		index string
-		warns bool
+		found  string
+		refers bool
+		warns  bool
 	}{
-		"none":   {`{"schemaVersion":2}`, false},
-		"broken": {`{"manifests":1}`, true},
+		"none":   {`{}`, false, false},
+		"there":  {`{"document":{"Namespace":"https://example.com/base","SHA1":"` + strings.Repeat("a", 40) + `"}}`, true, false},
+		"broken": {`{"document":1}`, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, dockerfile, signOff)
-			g.index = row.index
-			_, err := g.build()
+			g.baseSBOM = row.found
+			res, err := g.build()
 			require.NoError(t, err)
 			require.Equal(t, row.warns, strings.Contains(strings.Join(g.warnings, ""), "BaseSBOM"), g.warnings)
+			require.Equal(t, row.refers, strings.Contains(fmt.Sprint(requireSBOM(t, res, "linux/amd64", true)), "https://example.com/base"))
 		})
-	}
-}
-
-func TestOldBuildKitIsNotAskedForBlobs(t *testing.T) {
-	g := newGateway(t, dockerfile, signOff)
-	g.without = pb.CapSourceImageBlob
-	_, err := g.build()
-	require.NoError(t, err)
-	for _, def := range g.solved {
-		for _, dt := range def.Def {
-			require.False(t, bytes.Contains(dt, []byte("docker-image+blob")))
-		}
 	}
 }

@@ -6,14 +6,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/containerd/platforms"
+	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/plombproject/plomb/frontend"
+	"github.com/plombproject/plomb/frontend/basesbom"
+	"github.com/plombproject/plomb/internal/limit"
 	"github.com/plombproject/plomb/verify"
 	"github.com/plombproject/plomb/verify/decision"
 	"github.com/plombproject/plomb/verify/evidence"
@@ -93,6 +97,28 @@ func (registry) Layers(ctx context.Context, name string, platform ocispecs.Platf
 		return nil, fmt.Errorf("%s has %d manifests for %s", name, len(img.Manifests), platforms.Format(platform))
 	}
 	return img.Manifests[0].Manifest.Layers, nil
+}
+
+// baseReader reads the content of an image's repository.
+func baseReader(name string) basesbom.Reader {
+	r := evidence.NewRegistry(name, evidence.RegistryOptions{})
+	return func(ctx context.Context, kind basesbom.Kind, dgst digest.Digest, most int64) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		defer cancel()
+		open := func() (io.ReadCloser, error) { return r.Open(ctx, "blob", dgst) }
+		if kind == basesbom.Manifest {
+			open = func() (io.ReadCloser, error) { return r.Open(ctx, "manifest", dgst) }
+		}
+		body, err := open()
+		if errors.Is(err, evidence.ErrAccess) {
+			return nil, fmt.Errorf("%w: %w", basesbom.ErrDenied, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer body.Close()
+		return limit.ReadAll(body, most)
+	}
 }
 
 // matcher matches the platform itself and nothing that could stand in for it.

@@ -17,6 +17,7 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/grpcclient"
 
 	"github.com/plombproject/plomb/frontend"
+	"github.com/plombproject/plomb/frontend/basesbom"
 	"github.com/plombproject/plomb/frontend/catalog"
 	"github.com/plombproject/plomb/frontend/catalog/document"
 	"github.com/plombproject/plomb/frontend/credential"
@@ -50,6 +51,8 @@ func run(ctx context.Context, args []string) error {
 		return seal.Main(ctx, args[1:], catalogLayer)
 	case catalog.Command:
 		return catalog.Main(ctx, args[1:])
+	case basesbom.Command:
+		return basesbom.Main(ctx, args[1:], baseReader)
 	case document.Command:
 		return document.Main(ctx)
 	case credential.Command:

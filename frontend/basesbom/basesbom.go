@@ -5,8 +5,12 @@
 // attestation storage
 // (https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md).
 //
-// It reads and verifies no signature: a reference says which document is meant,
-// by checksum, and not that it is true.
+// It verifies no signature: a reference says which document is meant, by
+// checksum, and not that it is true.
+//
+// BuildKit hands no manifests to frontends, so a helper in a build container
+// asks the registry (step.go): BuildKit keeps its answer, and a base image that
+// stays the same is asked about once per builder.
 package basesbom
 
 import (
@@ -39,9 +43,21 @@ const (
 // its place says.
 var ErrMalformed = errors.New("malformed base image")
 
+// ErrDenied is what a Reader returns for a registry that wants credentials.
+var ErrDenied = errors.New("the registry wants credentials, which a build container does not have")
+
+// A Kind says under which address a registry has something.
+type Kind string
+
+// The kinds of content.
+const (
+	Manifest Kind = "manifests" // manifests and indexes
+	Blob     Kind = "blobs"
+)
+
 // A Reader returns the content dgst of the base image's repository, which may
 // have limit bytes at most.
-type Reader func(ctx context.Context, dgst digest.Digest, limit int64) ([]byte, error)
+type Reader func(ctx context.Context, kind Kind, dgst digest.Digest, limit int64) ([]byte, error)
 
 // Find returns the SPDX document that the index root has for platform, nil if
 // there is none.
@@ -86,7 +102,7 @@ func attestationsOf(index *ocispecs.Index, platform ocispecs.Platform) digest.Di
 
 // document describes the SPDX document inside the in-toto statement dgst.
 func document(ctx context.Context, read Reader, dgst digest.Digest) (*sbom.Document, error) {
-	data, err := blob(ctx, read, dgst, maxStatement)
+	data, err := get(ctx, read, Blob, dgst, maxStatement)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +127,7 @@ func document(ctx context.Context, read Reader, dgst digest.Digest) (*sbom.Docum
 }
 
 func fetch[T any](ctx context.Context, read Reader, dgst digest.Digest) (*T, error) {
-	data, err := blob(ctx, read, dgst, maxManifest)
+	data, err := get(ctx, read, Manifest, dgst, maxManifest)
 	if err != nil {
 		return nil, err
 	}
@@ -122,12 +138,12 @@ func fetch[T any](ctx context.Context, read Reader, dgst digest.Digest) (*T, err
 	return &out, nil
 }
 
-// blob checks the digest before anybody parses.
-func blob(ctx context.Context, read Reader, dgst digest.Digest, limit int64) ([]byte, error) {
+// get checks the digest before anybody parses.
+func get(ctx context.Context, read Reader, kind Kind, dgst digest.Digest, limit int64) ([]byte, error) {
 	if err := dgst.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: digest %q: %w", ErrMalformed, dgst, err)
 	}
-	data, err := read(ctx, dgst, limit)
+	data, err := read(ctx, kind, dgst, limit)
 	if err != nil {
 		return nil, err
 	}

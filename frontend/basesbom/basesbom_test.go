@@ -36,7 +36,7 @@ func (s store) put(t *testing.T, v any) digest.Digest {
 	return d
 }
 
-func (s store) read(_ context.Context, d digest.Digest, limit int64) ([]byte, error) {
+func (s store) read(_ context.Context, _ Kind, d digest.Digest, limit int64) ([]byte, error) {
 	data, ok := s[d]
 	if !ok || int64(len(data)) > limit {
 		return nil, errors.New("cannot be had")
@@ -116,7 +116,7 @@ func TestFindRefuses(t *testing.T) {
 			require.ErrorContains(t, err, row.says)
 		})
 	}
-	swapped := func(context.Context, digest.Digest, int64) ([]byte, error) { return []byte(`{}`), nil }
+	swapped := func(context.Context, Kind, digest.Digest, int64) ([]byte, error) { return []byte(`{}`), nil }
 	_, err := Find(t.Context(), swapped, digest.FromString("x"), amd64)
 	require.ErrorIs(t, err, ErrMalformed)
 }
