@@ -107,6 +107,58 @@ func (p *page) builder(i slsa.InternalParameters) {
 	if i.BuildPlatform != "" {
 		p.line(0, "built on", "%s", i.BuildPlatform)
 	}
+	if b := i.BuildKit; b != (slsa.BuildKit{}) {
+		if b.AtLeast != "" {
+			b.AtLeast = "at least " + b.AtLeast
+		}
+		p.line(0, "buildkit", "%s", words(b.Product, b.AtLeast))
+	}
+	p.completeness(i.Completeness)
+}
+
+// gaps say in words what each kind of gap is; its name follows.
+var gaps = map[string]string{
+	slsa.GapNetwork:     "a step could fetch anything, network",
+	slsa.GapCacheMount:  "a step saw what earlier builds left in cache",
+	slsa.GapCacheImport: "steps may have been taken from cache",
+	slsa.GapSecret:      "a step could read secret",
+	slsa.GapSSH:         "a step could use SSH agent",
+	slsa.GapDevice:      "a step had device of the host",
+	slsa.GapPrivileged:  "a step was not isolated from the host",
+	slsa.GapDependency:  "no digest pins",
+	slsa.GapInput:       "another build made input",
+	slsa.GapNestedBuild: "a step is a build of its own",
+	slsa.GapParameter:   "a value was left out of",
+}
+
+// completeness says what the provenance does not tell.
+func (p *page) completeness(c *slsa.Completeness) {
+	switch {
+	case c == nil:
+		p.line(0, "complete", "not told")
+	case c.Complete:
+		p.line(0, "complete", "yes: nothing else went in")
+	default:
+		p.line(0, "complete", "no")
+		for _, g := range c.Gaps {
+			p.gap(g)
+		}
+	}
+}
+
+func (p *page) gap(g slsa.Gap) {
+	what, ok := gaps[g.Kind]
+	if !ok {
+		what = g.Kind
+	}
+	p.line(1, "gap", "%s", words(what, g.Name))
+	for _, s := range g.Steps {
+		at := s.File
+		if s.Line > 0 {
+			at += fmt.Sprintf(":%d", s.Line)
+		}
+		p.line(2, "in", "%s", words(s.Name, at))
+	}
 }
 
 // run is about this one run, and what it made beside the image.

@@ -209,7 +209,7 @@ func (i *Image) lacking(name string, list []byproducts.Attestation) error {
 	if name == slsa.ByproductSBOMFiles {
 		return fmt.Errorf("%w of files for %s: build with PLOMB_SBOM=files", ErrNoSBOM, i.Platform())
 	}
-	return fmt.Errorf("%w for %s: plomb makes one unless PLOMB_SBOM=none", ErrNoSBOM, i.Platform())
+	return fmt.Errorf("%w for %s: plomb makes one unless PLOMB_SBOM=off", ErrNoSBOM, i.Platform())
 }
 
 // carriedAs names an attestation by its predicate, or by its blob with the

@@ -191,6 +191,11 @@ func Provenance() slsa.Provenance {
 				Dockerfile: slsa.Dockerfile{Name: "Dockerfile", SHA256: "d0c0"},
 				Source:     &slsa.Source{Repository: "https://github.com/plombproject/demo", Revision: "abc"},
 			},
+			InternalParameters: slsa.InternalParameters{
+				Completeness: &slsa.Completeness{Gaps: []slsa.Gap{
+					{Kind: slsa.GapNetwork, Name: "sandbox", Steps: []slsa.Step{{Name: "[2/2] RUN", File: "Dockerfile", Line: 3}}},
+				}},
+			},
 			ResolvedDependencies: []slsa.ResourceDescriptor{{URI: "docker-image://debian", Digest: map[string]string{"sha256": "de"}}},
 		},
 	}
