@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,10 @@ import (
 )
 
 // prepared is a build whose platforms are sealed.
-func prepared(t *testing.T, g *gateway) (*build, *collection) {
+func prepared(t *testing.T, g *gateway) (*build, *collection) { return preparedOn(t, g) }
+
+// preparedOn is prepared on any BuildKit.
+func preparedOn(t *testing.T, g client.Client) (*build, *collection) {
 	f := Frontend{Version: "v0", Now: func() time.Time { return now }, HTTP: http.DefaultClient}
 	b, err := f.prepare(t.Context(), g)
 	require.NoError(t, err)

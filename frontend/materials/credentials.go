@@ -109,11 +109,14 @@ func withoutUsers(text string) string {
 	}
 }
 
+// unescaped is user:1/2#3@host.example: a password that looks like a port.
+var unescaped = regexp.MustCompile(`^[^\s./?#@:]+:[0-9]*[/?#].*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}`)
+
 // userinfo returns how many bytes of rest, which follows a URL's scheme, are
 // user and password.
 func userinfo(scheme, rest string) int {
 	u, err := url.Parse(scheme + rest)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || unescaped.MatchString(rest) {
 		return strings.LastIndexByte(rest, '@') + 1
 	}
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {

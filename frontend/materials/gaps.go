@@ -34,10 +34,14 @@ var openings = []struct {
 		return each(op.CdiDevices, func(d *pb.CDIDevice) (string, bool) { return d.Name, true })
 	}},
 	{slsa.GapCacheMount, func(op *pb.ExecOp) []string {
-		return each(op.Mounts, func(m *pb.Mount) (string, bool) { return path.Clean(m.CacheOpt.GetID()), m.MountType == pb.MountType_CACHE })
+		return each(op.Mounts, func(m *pb.Mount) (string, bool) {
+			return path.Clean(m.CacheOpt.GetID()), m.MountType == pb.MountType_CACHE
+		})
 	}},
 	{slsa.GapSSH, func(op *pb.ExecOp) []string {
-		return each(op.Mounts, func(m *pb.Mount) (string, bool) { return cmp.Or(m.SSHOpt.GetID(), "default"), m.MountType == pb.MountType_SSH })
+		return each(op.Mounts, func(m *pb.Mount) (string, bool) {
+			return cmp.Or(m.SSHOpt.GetID(), "default"), m.MountType == pb.MountType_SSH
+		})
 	}},
 	{slsa.GapSecret, func(op *pb.ExecOp) []string {
 		files := each(op.Mounts, func(m *pb.Mount) (string, bool) { return m.SecretOpt.GetID(), m.MountType == pb.MountType_SECRET })

@@ -5,6 +5,7 @@ package materials
 import (
 	"maps"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,21 +51,42 @@ func NewMask(secrets []string, args map[string]string) *Mask {
 	for _, name := range secrets {
 		m.names[fold(name)] = true
 	}
-	var values []string
-	for _, name := range slices.Sorted(maps.Keys(args)) {
-		m.args[name] = args[name]
-		if len(args[name]) >= minSecret && m.hides(name) && !slices.Contains(proxySettings, strings.ToLower(name)) {
-			values = append(values, args[name], url.QueryEscape(args[name]), url.PathEscape(args[name]))
-		}
-	}
-	// The longest first: one may begin with another.
-	slices.SortStableFunc(values, func(a, b string) int { return len(b) - len(a) })
+	maps.Copy(m.args, args)
 	var pairs []string
-	for _, value := range values {
+	for _, value := range m.secretValues() {
 		pairs = append(pairs, value, hiddenText)
 	}
 	m.values = strings.NewReplacer(pairs...)
 	return m
+}
+
+// secretValues are those to look for everywhere: of the arguments that are
+// secrets, as they are, escaped, and as BuildKit tidies paths, and the passwords
+// in them. The longest come first, since one may begin with another.
+func (m *Mask) secretValues() []string {
+	var values []string
+	add := func(value string) {
+		if len(value) >= minSecret {
+			values = append(values, value, url.QueryEscape(value), url.PathEscape(value), path.Clean(value))
+		}
+	}
+	for name, value := range m.args {
+		if !m.hides(name) {
+			continue
+		}
+		if !slices.Contains(proxySettings, strings.ToLower(name)) {
+			add(value)
+		}
+		_, rest, _ := strings.Cut(value, "://")
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+			user, password, _ := strings.Cut(rest[:at], ":")
+			add(user)
+			add(password)
+		}
+	}
+	slices.Sort(values)
+	slices.SortStableFunc(values, func(a, b string) int { return len(b) - len(a) })
+	return slices.Compact(values)
 }
 
 // fold makes one name of npm-token, NPM_TOKEN and npm.token.
