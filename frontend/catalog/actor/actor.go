@@ -8,6 +8,7 @@ package actor
 import (
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // maxName is the longest name in bytes that is kept; a longer one is prose.
@@ -16,11 +17,29 @@ const maxName = 200
 var (
 	mailbox = regexp.MustCompile(`[<(]?\s*([A-Za-z0-9._%+-]+@[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z0-9])\s*[>)]?`)
 	address = regexp.MustCompile(`[<(]?\s*[a-z]+://[^\s<>()]+\s*[>)]?`)
-	// together are words that people have in no name of their own.
-	together = regexp.MustCompile(`(?i)\b(inc|incorporated|corp|corporation|ltd|limited|llc|gmbh|foundation|project|team|group|authors|contributors|` +
-		`developers|maintainers|community|company|organi[sz]ation|institute|university|consortium|association|authority|committee|software|labs?|` +
-		`technologies|systems|e\.v|packagers?)\b`)
 )
+
+// together are words that people have in no name of their own.
+var together = words("inc incorporated corp corporation ltd limited llc gmbh foundation project team group authors contributors " +
+	"developers maintainers community company organization organisation institute university consortium association authority " +
+	"committee software lab labs technologies systems packager packagers")
+
+func words(text string) map[string]bool {
+	out := map[string]bool{}
+	for _, word := range strings.Fields(text) {
+		out[word] = true
+	}
+	return out
+}
+
+func isTogether(name string) bool {
+	for _, word := range strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) }) {
+		if together[word] {
+			return true
+		}
+	}
+	return false
+}
 
 // Parse reads "Name <mail> (url)", as package files write it. It returns "" if
 // there is no name and no mail.
@@ -48,7 +67,7 @@ func New(name, mail string) string {
 		return "Person: " + mail
 	}
 	kind := "Person: "
-	if together.MatchString(name) {
+	if isTogether(name) {
 		kind = "Organization: "
 	}
 	if mail == "" {

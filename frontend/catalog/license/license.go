@@ -13,6 +13,8 @@ package license
 import (
 	"slices"
 	"strings"
+
+	"github.com/github/go-spdx/v2/spdxexp/spdxlicenses"
 )
 
 // Normalise returns the SPDX licence expression for the content of a licence
@@ -81,6 +83,9 @@ var silent = []string{"", "unknown", "none", "noassertion", "n a", "null", "unde
 // field is the expression for one licence field.
 func (d declared) field(text string) expr {
 	text = strings.TrimSpace(strings.ToValidUTF8(text, "\uFFFD"))
+	if active, id := spdxlicenses.IsActiveLicense(text); active {
+		return leaf(id) // nearly always, and quick
+	}
 	if classifier, ok := strings.CutPrefix(text, "License ::"); ok {
 		text = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(classifier), "OSI Approved ::"))
 		if text == "OSI Approved" {
