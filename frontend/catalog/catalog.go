@@ -93,6 +93,7 @@ func layer(ctx context.Context, lower, dir string, changes []Change, level Level
 	}
 	defer t.close()
 	s := newScan(ctx, t, level, with)
+	s.layer = true
 	s.changes(below, changes)
 	s.linkedPlaces(below)
 	result, err := s.finish()

@@ -62,7 +62,7 @@ func (s *scan) change(was, is *plain, c Change) {
 	case info.Mode().IsRegular():
 		anew := before != nil && !before.IsDir()
 		wanted := s.regular(c.Path, info, anew)
-		s.goneIf(before != nil && (before.IsDir() || !wanted && s.level != Files || !wanted && len(s.wanted(c.Path, before)) > 0), c.Path)
+		s.goneIf(before != nil && (before.IsDir() || !wanted && len(s.wanted(c.Path, before)) > 0), c.Path)
 	default:
 		s.goneIf(before != nil, c.Path)
 	}

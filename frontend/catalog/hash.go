@@ -41,9 +41,11 @@ func (s *scan) hash(p string, info fs.FileInfo) {
 	switch {
 	case len(s.hashes.files) >= s.files:
 		s.hashes.over++
+		s.goneIf(s.layer, p)
 		return
 	case info.Size() > s.hashed:
 		s.unread(p, fmt.Errorf("%w: %d bytes, of which %d would be hashed", limit.ErrTooLarge, info.Size(), s.hashed))
+		s.goneIf(s.layer, p)
 		return
 	}
 	f := &hashed{File: sbom.File{Path: p, Size: info.Size()}}
@@ -125,7 +127,9 @@ func (h *hashes) sorted(s *scan) []sbom.File {
 		}
 		if f.SHA256 != "" {
 			out = append(out, f.File)
+			continue
 		}
+		s.goneIf(s.layer, f.Path) // or it would keep the digests it had below
 	}
 	return out
 }

@@ -14,6 +14,13 @@ var (
 	errDangling = errors.New("the link leads nowhere in the image, though package managers keep their database here")
 )
 
+// A placed is what is to be told of a place where a database has to be.
+type placed struct {
+	at   string      // the path in the report, "" if there is nothing to tell
+	info fs.FileInfo // of the file behind a link, nil if there is none
+	err  error       // why there is none
+}
+
 // linkedPlaces looks where databases have to be. A walk does not follow links,
 // because what they lead to is somewhere in the tree and is found there. But a
 // database is known by where it is: behind a link it would be found nowhere.
@@ -21,59 +28,58 @@ var (
 // With a tree below it is about a layer. What is behind a link is then read
 // whether it changed or not: it is too rare to find out.
 func (s *scan) linkedPlaces(below *tree) {
-	dangling := map[string]bool{}
+	told := map[string]bool{}
 	for _, r := range s.readers {
 		for _, place := range r.Places {
-			was := below != nil && s.behindLink(below, r, place) != nil
-			is := s.behindLink(s.tree, r, place)
-			if is != nil {
-				s.read(place, place, is, []reader{r}, was)
+			var was placed
+			if below != nil {
+				was = look(below, r, place)
 			}
-			s.goneIf(was && is == nil, place)
-			if link := s.broken(place); link != "" && !dangling[link] {
-				dangling[link] = true
-				s.unread(link, errDangling)
+			is := look(s.tree, r, place)
+			s.goneIf(was.at != "" && was.at != is.at, was.at)
+			switch {
+			case is.info != nil:
+				s.read(place, place, is.info, []reader{r}, was.at != "")
+			case is.err != nil && !told[is.at]:
+				told[is.at] = true
+				s.unread(is.at, is.err)
 			}
 		}
 	}
 }
 
-// behindLink returns the file that a link in the place's path leads to, or nil
-// if there is none or if it is found without the link.
-func (s *scan) behindLink(t *tree, r reader, place string) fs.FileInfo {
-	at, through, err := t.linked(place)
-	if err != nil || !through {
-		if info, err := t.Stat(place); err == nil && !info.Mode().IsRegular() && t == s.tree {
-			s.unread(place, errNoFile)
-		}
-		return nil
+// look finds out about one place in a tree.
+func look(t *tree, r reader, place string) placed {
+	if link := brokenLink(t, place); link != "" {
+		return placed{at: link, err: errDangling}
 	}
 	info, err := t.Stat(place)
+	if err != nil {
+		return placed{}
+	}
+	at, through, err := t.linked(place)
 	switch {
 	case err != nil:
-		return nil
+		return placed{at: place, err: err}
 	case !info.Mode().IsRegular():
-		if t == s.tree {
-			s.unread(place, errNoFile)
-		}
-		return nil
-	case r.Wants(at, info):
-		return nil
+		return placed{at: place, err: errNoFile}
+	case !through || r.Wants(at, info):
+		return placed{} // found without following the link
 	}
-	return info
+	return placed{at: place, info: info}
 }
 
-// broken returns the first link in the place's path if it leads nowhere.
-func (s *scan) broken(place string) string {
+// brokenLink returns the first link in the path if it leads nowhere.
+func brokenLink(t *tree, place string) string {
 	p := ""
 	for part := range strings.SplitSeq(strings.TrimPrefix(place, "/"), "/") {
 		p = path.Join(p, part)
-		info, err := s.tree.root.Lstat(p)
+		info, err := t.root.Lstat(p)
 		if err != nil {
 			return ""
 		}
 		if info.Mode()&fs.ModeSymlink != 0 {
-			if _, err := s.tree.Stat(p); err != nil {
+			if _, err := t.Stat(p); err != nil {
 				return "/" + p
 			}
 			return ""

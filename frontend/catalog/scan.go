@@ -26,6 +26,7 @@ type scan struct {
 	ctx   context.Context
 	tree  *tree
 	level Level
+	layer bool // it is about a layer, not about all that there is
 
 	work    chan func()
 	workers sync.WaitGroup

@@ -35,7 +35,11 @@ func SystemPURL(s *sbom.System, p *sbom.Package, version string, more map[string
 			qualifiers = append(qualifiers, packageurl.Qualifier{Key: key, Value: all[key]})
 		}
 	}
-	return packageurl.NewPackageURL(p.Type, cmp.Or(s.ID, "linux"), p.Name, version, qualifiers, "").ToString()
+	u := packageurl.NewPackageURL(p.Type, cmp.Or(s.ID, "linux"), p.Name, version, qualifiers, "")
+	if err := u.Normalize(); err != nil {
+		return ""
+	}
+	return u.ToString()
 }
 
 // distro is debian-12, or debian-trixie for a release that has no number yet.
