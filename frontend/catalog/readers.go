@@ -8,7 +8,11 @@ import (
 	"github.com/plombproject/plomb/frontend/catalog/apk"
 	"github.com/plombproject/plomb/frontend/catalog/dpkg"
 	"github.com/plombproject/plomb/frontend/catalog/ecosystem"
+	"github.com/plombproject/plomb/frontend/catalog/golang"
+	"github.com/plombproject/plomb/frontend/catalog/npm"
+	"github.com/plombproject/plomb/frontend/catalog/python"
 	"github.com/plombproject/plomb/frontend/catalog/rpm"
+	"github.com/plombproject/plomb/frontend/catalog/rust"
 )
 
 type (
@@ -22,6 +26,10 @@ func readers() []reader {
 		dpkg.Readers(),
 		apk.Readers(),
 		rpm.Readers(),
+		golang.Readers(),
+		python.Readers(),
+		npm.Readers(),
+		rust.Readers(),
 	)
 }
 

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plombproject/plomb/frontend/catalog/actor"
 	"github.com/plombproject/plomb/frontend/catalog/ecosystem"
 	"github.com/plombproject/plomb/frontend/catalog/license"
 	"github.com/plombproject/plomb/provenance/sbom"
@@ -115,7 +116,7 @@ func describe(e entry, system *sbom.System) (*sbom.Package, error) {
 	}
 	p := &sbom.Package{
 		Type: "apk", Name: f['P'], Version: f['V'], Arch: f['A'],
-		Homepage: f['U'], Summary: f['T'], Supplier: ecosystem.Actor(f['m']),
+		Homepage: f['U'], Summary: f['T'], Supplier: actor.Parse(f['m']),
 		Checksums: checksum(f['C']),
 	}
 	if f['o'] != "" && f['o'] != p.Name {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/plombproject/plomb/frontend/catalog/actor"
 	"github.com/plombproject/plomb/frontend/catalog/ecosystem"
 	"github.com/plombproject/plomb/provenance/sbom"
 )
@@ -51,8 +52,8 @@ func (d describer) describe(s stanza, status bool) (*sbom.Package, error) {
 	p := &sbom.Package{
 		Type: "deb", Name: name, Version: version, Arch: arch,
 		Homepage: s.get("Homepage"), Summary: s.first("Description"),
-		Supplier:   ecosystem.Actor(s.get("Maintainer")),
-		Originator: ecosystem.Actor(cmp.Or(s.get("Original-Maintainer"), s.get("XSBC-Original-Maintainer"))),
+		Supplier:   maintainer(s.get("Maintainer")),
+		Originator: maintainer(cmp.Or(s.get("Original-Maintainer"), s.get("XSBC-Original-Maintainer"))),
 		Source:     source(s.get("Source"), version),
 		Provides:   names(s.get("Provides")),
 		Requires:   append(relations(s.get("Pre-Depends")), relations(s.get("Depends"))...),
@@ -68,6 +69,16 @@ func (d describer) describe(s stanza, status bool) (*sbom.Package, error) {
 
 // system are the priorities of what is there without anybody asking for it.
 var system = map[string]bool{"required": true, "important": true}
+
+// maintainer turns "Name <mail>" into SPDX's form. No person is called after the
+// distribution, but groups are ("Debian X Strike Force").
+func maintainer(field string) string {
+	name, _, _ := strings.Cut(field, "<")
+	if distribution, _, ok := strings.Cut(name, " "); ok && (distribution == "Debian" || distribution == "Ubuntu") {
+		return actor.Organization(name)
+	}
+	return actor.Parse(field)
+}
 
 // source takes "name" or "name (version)" apart; without a field, the source
 // package is called as the package.

@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/plombproject/plomb/frontend/catalog/actor"
 	"github.com/plombproject/plomb/frontend/catalog/ecosystem"
 	"github.com/plombproject/plomb/frontend/catalog/license"
 	"github.com/plombproject/plomb/provenance/sbom"
@@ -220,10 +221,8 @@ func describe(h header, system *sbom.System) (*sbom.Package, error) {
 			p.Version = qualifiers["epoch"] + ":" + p.Version
 		}
 	}
-	if vendor := h.text(tagVendor); vendor != "" {
-		p.Supplier = "Organization: " + vendor
-	}
-	p.Originator = ecosystem.Actor(h.text(tagPackager))
+	p.Supplier = actor.Organization(h.text(tagVendor))
+	p.Originator = actor.Parse(h.text(tagPackager))
 	p.License, p.Licenses = license.Normalise(h.text(tagLicense))
 	p.Requires = requires(h.list(tagRequireName))
 	source := h.text(tagSourceRPM)
