@@ -21,7 +21,7 @@ type Layer struct {
 // An Inventory is what is in an image.
 type Inventory struct {
 	System *System
-	// Items are sorted by type, name, version, architecture and paths.
+	// Items are sorted by type, name, version and architecture.
 	Items []Item
 	// Unread is what may hold packages that are not in Items.
 	Unread []Unread

@@ -89,12 +89,54 @@ func (inv *Inventory) resolveContains(found assembly) {
 	}
 	for _, m := range found.mentions {
 		owner, there := byKey[m.owner]
-		if !there || m.owner == "" || owner == m.item {
+		if !there || m.owner == "" {
 			continue
 		}
-		inv.Items[owner].Contains = append(inv.Items[owner].Contains, m.item)
+		inv.Contain(owner, m.item)
 	}
+}
+
+// Order sorts items as an Inventory has them, and returns where each went.
+func Order(items []Item) (sorted []Item, at []int) {
+	from := make([]int, len(items))
+	for i := range from {
+		from[i] = i
+	}
+	slices.SortStableFunc(from, func(a, b int) int { return compareItems(items[a], items[b]) })
+	at = make([]int, len(items))
+	for to, i := range from {
+		sorted = append(sorted, items[i])
+		at[i] = to
+	}
+	return sorted, at
+}
+
+func compareItems(a, b Item) int {
+	return cmp.Or(
+		strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version),
+		strings.Compare(a.Arch, b.Arch), slices.Compare(a.Paths, b.Paths), strings.Compare(a.PURL, b.PURL),
+	)
+}
+
+// Need notes that one item needs another, and Contain that one contains
+// another. Of what is no item, -1, or of itself, there is nothing to note.
+func (inv *Inventory) Need(from, to int) {
+	if from >= 0 && to >= 0 && from != to {
+		inv.Items[from].Needs = append(inv.Items[from].Needs, to)
+	}
+}
+
+// Contain is Need for what came as files of another.
+func (inv *Inventory) Contain(whole, part int) {
+	if whole >= 0 && part >= 0 && whole != part {
+		inv.Items[whole].Contains = append(inv.Items[whole].Contains, part)
+	}
+}
+
+// Tidy sorts what Need and Contain noted.
+func (inv *Inventory) Tidy() {
 	for i := range inv.Items {
+		inv.Items[i].Needs = ascending(inv.Items[i].Needs)
 		inv.Items[i].Contains = ascending(inv.Items[i].Contains)
 	}
 }

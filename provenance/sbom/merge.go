@@ -30,6 +30,7 @@ func Merge(layers []Layer) *Inventory {
 	inv.Items = found.items
 	inv.resolveNeeds(found)
 	inv.resolveContains(found)
+	inv.Tidy()
 	inv.Unread = slices.SortedFunc(maps.Values(m.unread), compareUnread)
 	return inv
 }

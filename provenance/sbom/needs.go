@@ -146,14 +146,9 @@ func (inv *Inventory) resolveNeeds(found assembly) {
 				if !there {
 					continue
 				}
-				if item != m.item {
-					inv.Items[m.item].Needs = append(inv.Items[m.item].Needs, item)
-				}
+				inv.Need(m.item, item)
 				break
 			}
 		}
-	}
-	for i := range inv.Items {
-		inv.Items[i].Needs = ascending(inv.Items[i].Needs)
 	}
 }

@@ -115,10 +115,10 @@ func TestReadRefuses(t *testing.T) {
 // FuzzRead: what can be read can be written, and is then ours: reading and
 // writing it again changes nothing.
 func FuzzRead(f *testing.F) {
-	f.Add(packages(f, sampleInventory(), sampleImage()))
-	f.Add(packages(f, sbom.Reduce(sampleInventory(), sbom.LevelImage), sbom.Image{}))
-	files, _ := filesDocument(f, someFiles(3))
-	f.Add(files)
+	// Small ones: a fuzzer takes them apart byte by byte.
+	small := &sbom.Inventory{Items: sampleInventory().Items[5:6]}
+	f.Add(packages(f, small, sbom.Image{}))
+	f.Add(packages(f, &sbom.Inventory{}, sampleImage()))
 	for _, name := range []string{"syft", "trivy"} {
 		data, err := os.ReadFile(fmt.Sprintf("testdata/%s.json", name))
 		require.NoError(f, err)

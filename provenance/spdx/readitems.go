@@ -36,11 +36,8 @@ func (r *reading) items(inv *sbom.Inventory) ([]int, error) {
 	for _, l := range r.doc.Licences {
 		texts[l.ID] = l.Text
 	}
-	type numbered struct {
-		item sbom.Item
-		at   int
-	}
-	var list []numbered
+	var list []sbom.Item
+	var from []int // index in the document, of each of list
 	evidence := r.evidence()
 	for i, p := range r.doc.Packages {
 		if r.role[i] != asItem {
@@ -51,22 +48,15 @@ func (r *reading) items(inv *sbom.Inventory) ([]int, error) {
 			return nil, err
 		}
 		item.Paths = append(item.Paths, evidence[p.ID]...)
-		list = append(list, numbered{item, i})
+		list, from = append(list, item), append(from, i)
 	}
-	slices.SortStableFunc(list, func(a, b numbered) int { return compareItems(a.item, b.item) })
+	sorted, at := sbom.Order(list)
+	inv.Items = sorted
 	order := slices.Repeat([]int{-1}, len(r.doc.Packages))
-	for n, entry := range list {
-		inv.Items = append(inv.Items, entry.item)
-		order[entry.at] = n
+	for n, i := range from {
+		order[i] = at[n]
 	}
 	return order, nil
-}
-
-func compareItems(a, b sbom.Item) int {
-	return cmp.Or(
-		strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version),
-		strings.Compare(a.Arch, b.Arch), slices.Compare(a.Paths, b.Paths), strings.Compare(a.PURL, b.PURL),
-	)
 }
 
 func (r *reading) item(p wirePackage, texts map[string]string) (sbom.Item, error) {
@@ -142,22 +132,17 @@ func (r *reading) link(inv *sbom.Inventory, order []int) {
 		}
 		way, known := relations[rel.Type]
 		from, to := r.itemAt(order, rel.From), r.itemAt(order, rel.To)
-		if !known || from < 0 || to < 0 || from == to {
-			continue
-		}
 		if way.backwards {
 			from, to = to, from
 		}
-		if way.contains {
-			inv.Items[from].Contains = append(inv.Items[from].Contains, to)
-		} else {
-			inv.Items[from].Needs = append(inv.Items[from].Needs, to)
+		switch {
+		case known && way.contains:
+			inv.Contain(from, to)
+		case known:
+			inv.Need(from, to)
 		}
 	}
-	for i := range inv.Items {
-		inv.Items[i].Needs = ascending(inv.Items[i].Needs)
-		inv.Items[i].Contains = ascending(inv.Items[i].Contains)
-	}
+	inv.Tidy()
 }
 
 func (r *reading) itemAt(order []int, id string) int {
