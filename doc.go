@@ -61,6 +61,7 @@
 //	internal/strictjson       JSON that can be read in one way only
 //	integration               the stories on real daemons, with their harness:
 //	integration/daemons       the same sources on many versions of BuildKit
+//	integration/evidence      SBOM and provenance, as plomb, buildx and cosign read them
 //	integration/dockerfiles   the Dockerfiles that several of them build
 //	integration/stand         registry, buildkitd, containerd and Sigstore under one folder
 //	integration/stand/standtest  a stand that ends with its test

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build integration
+
+package evidence
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/verify/decision"
+)
+
+// The SBOM that the frontend attached is the one that it signed.
+func TestSignedSBOM(t *testing.T) {
+	ref := build(t, "signed", sources(t, "1.0"))
+	o := plomb(t, 0, "verify", "--require-signed-attestations", ref)
+	require.Regexp(t, `attestation +linux/amd64: signed https://spdx.dev/Document \(sbom\) sha256:`, o.out)
+
+	var d decision.Decision
+	require.NoError(t, json.Unmarshal([]byte(plomb(t, 0, "verify", "--output", "json", ref).out), &d))
+	var signed, unsigned []string
+	for _, a := range d.Attestations {
+		if a.Status == "signed" {
+			signed = append(signed, a.PredicateType)
+		} else {
+			require.Equal(t, "unsigned", a.Status, a.Reason)
+			unsigned = append(unsigned, a.PredicateType)
+		}
+	}
+	require.Equal(t, []string{predicateSPDX}, signed)
+	require.NotContains(t, unsigned, predicateSPDX)
+
+	require.Contains(t, plomb(t, 0, "inspect", ref).out, "(claimed by the unverified statement as sbom)")
+
+	// A copy keeps all of it.
+	copied := on.Registry + "/ev/copied:v1"
+	o = command(t, nil, filepath.Join(on.Bin, "buildx"), "imagetools", "create", "--tag", copied, ref)
+	require.Zero(t, o.status, o.all())
+	plomb(t, 0, "verify", "--require-signed-attestations", copied)
+}
+
+// Whoever may write to the registry can put another SBOM beside the image. The
+// image stays what it is, and the SBOM is not shown as its own.
+func TestSwappedSBOM(t *testing.T) {
+	ref := build(t, "swapped", sources(t, "1.0"))
+	for tag, change := range map[string]func([]byte) []byte{
+		"evil":   func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("hello"), []byte("other")) },
+		"spaced": func(b []byte) []byte { return bytes.Replace(b, []byte(`"spdxVersion":`), []byte(`"spdxVersion": `), 1) },
+		"twice": func(b []byte) []byte {
+			return bytes.Replace(b, []byte(`"predicate":`), []byte(`"predicate":{"spdxVersion":"SPDX-2.3"},"predicate":`), 1)
+		},
+	} {
+		t.Run(tag, func(t *testing.T) {
+			evil := swap(t, ref, tag, change)
+			o := plomb(t, 0, "verify", evil)
+			require.Regexp(t, `attestation +linux/amd64: unsigned https://spdx.dev/Document`, o.out)
+			require.Regexp(t, `attestation +linux/amd64: missing https://spdx.dev/Document \(sbom\) sha256:`, o.out)
+			plomb(t, 1, "verify", "--require-signed-attestations", evil)
+			o = plomb(t, 1, "sbom", evil)
+			require.Empty(t, o.out)
+			require.Contains(t, o.stderr, "the SBOM is not the signed one")
+			require.Contains(t, plomb(t, 0, "inspect", evil).out, "(not named by the statement)")
+		})
+	}
+}
+
+// buildx shows our documents as it shows its own.
+func TestImagetools(t *testing.T) {
+	ref := build(t, "imagetools", sources(t, "1.0"))
+	o := command(t, nil, filepath.Join(on.Bin, "buildx"), "imagetools", "inspect", "--format", "{{json .SBOM}}", ref)
+	require.Zero(t, o.status, o.all())
+	var shown struct {
+		SPDX struct{ Packages []struct{ Name string } }
+	}
+	require.NoError(t, json.Unmarshal([]byte(o.out), &shown), o.out)
+	var names []string
+	for _, p := range shown.SPDX.Packages {
+		names = append(names, p.Name)
+	}
+	require.Contains(t, names, "hello")
+	o = command(t, nil, filepath.Join(on.Bin, "buildx"), "imagetools", "inspect", "--format", "{{json .Provenance}}", ref)
+	require.Zero(t, o.status, o.all())
+	require.Contains(t, o.out, `"SLSA"`)
+}
+
+func TestSBOMCommand(t *testing.T) {
+	ref := build(t, "command", sources(t, "1.0"), "--build-arg", "PLOMB_SBOM=files")
+	o := plomb(t, 0, "sbom", ref)
+	require.Regexp(t, `(?m)^NAME +VERSION +TYPE +LICENSE +INSTRUCTION$`, o.out)
+	require.Regexp(t, `(?m)^base-files +12\.4 +deb .* COPY status /var/lib/dpkg/status`, o.out)
+	require.Regexp(t, `(?m)^hello +1\.0 +deb .*RUN printf`, o.out)
+
+	dir := t.TempDir()
+	file := filepath.Join(dir, "app.spdx.json")
+	o = plomb(t, 0, "sbom", "--format", "spdx", ref)
+	require.NoError(t, os.WriteFile(file, []byte(o.out), 0o600))
+	require.Regexp(t, `(?m)^hello +1\.0`, plomb(t, 0, "sbom", file).out)
+
+	o = plomb(t, 0, "sbom", "--level", "file", ref)
+	require.Regexp(t, `(?m)^[0-9a-f]{64} +/var/lib/dpkg/status$`, o.out)
+	require.Contains(t, plomb(t, 0, "sbom", "--level", "file", "--format", "spdx", ref).out, `"fileName":"./var/lib/dpkg/status"`)
+	require.Contains(t, plomb(t, 0, "sbom", "--level", "image", "--format", "spdx", ref).out, `"spdxVersion":"SPDX-2.3"`)
+	require.Contains(t, plomb(t, 2, "sbom", "--level", "file", build(t, "packages", sources(t, "1.0"))).stderr, "PLOMB_SBOM=files")
+	require.Contains(t, plomb(t, 2, "sbom", build(t, "none", sources(t, "1.0"), "--build-arg", "PLOMB_SBOM=off")).stderr, "no SBOM")
+}
