@@ -21,6 +21,8 @@ const usage = `usage: stand up [--root CHECKOUT] [--snapshotter overlayfs|native
        stand down [--keep] DIR
        stand tamper IMAGE NEWTAG
        stand bench --root CHECKOUT [--runs N] DIR
+       stand bench-sbom --root CHECKOUT [--runs N] DIR
+       stand catalogue ROOT FILE
 `
 
 func main() {
@@ -30,7 +32,10 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{"up": up, "down": down, "tamper": tamperWith, "bench": measure}
+	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
+		"up": up, "down": down, "tamper": tamperWith,
+		"bench": measure, "bench-sbom": measureSBOM, "catalogue": catalogue,
+	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)
 		return 2

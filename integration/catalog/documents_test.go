@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build integration
+
+package catalog
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	tools "github.com/spdx/tools-golang/json"
+	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/frontend/catalog"
+	"github.com/plombproject/plomb/integration/oracle"
+	"github.com/plombproject/plomb/provenance/sbom"
+	"github.com/plombproject/plomb/provenance/spdx"
+)
+
+var image = sbom.Image{
+	Name: "example.org/guestbook", Platform: "linux/amd64", Created: 1_735_689_600, Tool: "plomb",
+	ID: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+}
+
+func document(t *testing.T, inv *sbom.Inventory) []byte {
+	t.Helper()
+	data, err := spdx.Packages(inv, image, nil)
+	require.NoError(t, err)
+	return data
+}
+
+// Two looks at equal trees give equal bytes, wherever the tree is and however
+// its folders are ordered on disk.
+func TestSameTreeSameBytes(t *testing.T) {
+	copied := filepath.Join(t.TempDir(), "copy")
+	out, err := exec.CommandContext(t.Context(), "cp", "-a", dirs["debian-minimal"], copied).CombinedOutput()
+	require.NoError(t, err, string(out))
+	first, second := look(t, "debian-minimal"), whole(t, copied)
+	require.Equal(t, text(t, first.report), text(t, second.report))
+
+	first, second = look(t, "debian-full"), whole(t, dirs["debian-full"])
+	require.Equal(t, text(t, first.report), text(t, second.report))
+	require.True(t, bytes.Equal(document(t, first.inventory), document(t, second.inventory)))
+}
+
+func TestReportsCanBeRead(t *testing.T) {
+	for name := range atLeast {
+		data, err := json.Marshal(look(t, name).report)
+		require.NoError(t, err)
+		report, err := catalog.ReadReport(data)
+		require.NoError(t, err)
+		require.Equal(t, text(t, look(t, name).report), text(t, report))
+	}
+}
+
+// The document is valid, SPDX's own library reads it, and it names every
+// package with its package URL.
+func TestSPDX(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "..", "provenance", "spdx", "testdata", "spdx-2.3.schema.json"))
+	require.NoError(t, err)
+	for name := range atLeast {
+		t.Run(name, func(t *testing.T) {
+			data := document(t, look(t, name).inventory)
+			value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+			require.NoError(t, err)
+			require.NoError(t, schema.Validate(value))
+			parsed, err := tools.Read(bytes.NewReader(data))
+			require.NoError(t, err)
+			require.Greater(t, len(parsed.Packages), len(look(t, name).inventory.Items))
+
+			listed, err := oracle.Document(data)
+			require.NoError(t, err)
+			require.Empty(t, oracle.Missing(asURLs(look(t, name)), listed))
+		})
+	}
+}
+
+// asURLs are the packages as a package URL names them.
+func asURLs(o outcome) []oracle.Package {
+	list := o.packages()
+	for i, p := range list {
+		if p.Type == "pypi" {
+			list[i].Name = oracle.Normalised(p.Name)
+		}
+	}
+	return list
+}

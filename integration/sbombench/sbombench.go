@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sbombench measures what a bill of materials costs and what is in it:
+// plomb's catalogue and document against syft's, as processes of their own, on
+// root filesystems with real packages (hack/roots). Both documents are held
+// against the lists of the package managers themselves.
+//
+// It asserts nothing: figures depend on the machine. docs/performance.md has
+// those of one.
+package sbombench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/plombproject/plomb/integration/oracle"
+)
+
+// Options say what to measure.
+type Options struct {
+	Roots []string // folders
+	Dir   string   // an empty folder for the documents
+	Self  []string // the command that runs Catalogue with a root and a file after it
+	Syft  string   // the program
+	Runs  int      // how often each figure is taken; the median counts
+	Log   io.Writer
+	Out   io.Writer // the tables
+}
+
+// A tool makes the document of a root.
+type tool struct {
+	name    string
+	command func(root, file string) []string
+}
+
+const (
+	plomb = "plomb"
+	syft  = "syft"
+)
+
+func (o Options) tools() []tool {
+	return []tool{
+		{plomb, func(root, file string) []string { return append(o.Self[:len(o.Self):len(o.Self)], root, file) }},
+		{syft, func(root, file string) []string {
+			return append([]string{o.Syft}, oracle.SyftArgs(root, "spdx-json="+file)...)
+		}},
+	}
+}
+
+// A result is what came of one root.
+type result struct {
+	root    string
+	runs    map[string][]run            // by tool
+	found   map[string][]oracle.Package // by tool
+	managed []managed
+}
+
+// managed is what a package manager lists.
+type managed struct {
+	oracle.Manager
+	packages []oracle.Package
+}
+
+// Run measures both tools on all roots, taking turns, and writes the tables.
+func Run(ctx context.Context, opts Options) error {
+	var results []result
+	for _, root := range opts.Roots {
+		r, err := opts.measure(ctx, root)
+		if err != nil {
+			return fmt.Errorf("%s: %w", filepath.Base(root), err)
+		}
+		results = append(results, r)
+	}
+	return write(opts.Out, results)
+}
+
+func (o Options) measure(ctx context.Context, root string) (result, error) {
+	r := result{root: filepath.Base(root), runs: map[string][]run{}, found: map[string][]oracle.Package{}}
+	o.say("reading every file of %s once, so that all of them are in memory", r.root)
+	if err := warm(root); err != nil {
+		return r, err
+	}
+	for i := range o.Runs {
+		for _, t := range o.tools() {
+			file := filepath.Join(o.Dir, fmt.Sprintf("%s-%s-%d.json", r.root, t.name, i))
+			measured, err := measure(ctx, t.command(root, file), file)
+			if err != nil {
+				return r, err
+			}
+			o.say("%s: %s took %.2f s and %s", r.root, t.name, measured.wall.Seconds(), size(measured.memory))
+			r.runs[t.name] = append(r.runs[t.name], measured)
+		}
+	}
+	for _, t := range o.tools() {
+		list, err := oracle.Document(r.runs[t.name][0].document)
+		if err != nil {
+			return r, fmt.Errorf("read the document of %s: %w", t.name, err)
+		}
+		r.found[t.name] = list
+	}
+	for _, m := range oracle.Managers {
+		list, err := m.List(ctx, root)
+		if err != nil {
+			return r, err
+		}
+		if len(list) > 0 {
+			r.managed = append(r.managed, managed{m, list})
+		}
+	}
+	return r, nil
+}
+
+func (o Options) say(format string, args ...any) {
+	fmt.Fprintf(o.Log, "hack/bench: "+format+"\n", args...)
+}
