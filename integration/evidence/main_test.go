@@ -77,7 +77,10 @@ func last(out []byte, err error) (string, error) {
 
 // dockerfile installs packages without a network: what dpkg would write.
 // ${BASE} is the base image.
-const dockerfile = `FROM ${BASE}
+const dockerfile = `FROM scratch AS plain
+COPY os-release status /
+
+FROM ${BASE}
 COPY os-release /etc/os-release
 COPY status /var/lib/dpkg/status
 RUN printf 'Package: %s\nStatus: install ok installed\nVersion: %s\nArchitecture: amd64\nMaintainer: A <a@example.com>\nDescription: one\n\n' \
