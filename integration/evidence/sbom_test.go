@@ -102,6 +102,9 @@ func TestSBOMCommand(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(o.out), 0o600))
 	require.Regexp(t, `(?m)^hello +1\.0`, plomb(t, 0, "sbom", file).out)
 
+	require.NoError(t, os.WriteFile(file, []byte(plomb(t, 0, "sbom", "--format", "cyclonedx", ref).out), 0o600))
+	require.Regexp(t, `(?m)^hello +1\.0 .*RUN printf`, plomb(t, 0, "sbom", file).out)
+
 	o = plomb(t, 0, "sbom", "--level", "file", ref)
 	require.Regexp(t, `(?m)^[0-9a-f]{64} +/var/lib/dpkg/status$`, o.out)
 	require.Contains(t, plomb(t, 0, "sbom", "--level", "file", "--format", "spdx", ref).out, `"fileName":"./var/lib/dpkg/status"`)

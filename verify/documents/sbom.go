@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plombproject/plomb/provenance/cyclonedx"
 	"github.com/plombproject/plomb/provenance/sbom"
 	"github.com/plombproject/plomb/provenance/spdx"
 )
@@ -35,7 +36,7 @@ type SBOM struct {
 }
 
 // readers are the formats that can be read.
-var readers = map[Format]func([]byte) (*sbom.Inventory, *sbom.Image, error){SPDX: spdx.Read}
+var readers = map[Format]func([]byte) (*sbom.Inventory, *sbom.Image, error){SPDX: spdx.Read, CycloneDX: cyclonedx.Read}
 
 // ParseSBOM reads a document, whoever wrote it.
 func ParseSBOM(data []byte) (*SBOM, error) {
@@ -43,11 +44,7 @@ func ParseSBOM(data []byte) (*SBOM, error) {
 	if err != nil {
 		return nil, err
 	}
-	read, ok := readers[format]
-	if !ok {
-		return nil, fmt.Errorf("%w: CycloneDX cannot be read yet", ErrFormat)
-	}
-	inv, img, err := read(data)
+	inv, img, err := readers[format](data)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +77,7 @@ func (s *SBOM) Write(format Format, level sbom.Level) ([]byte, error) {
 	}
 	inv := sbom.Reduce(s.Inventory, level)
 	if format == CycloneDX {
-		return nil, fmt.Errorf("%w: CycloneDX cannot be written yet", ErrFormat)
+		return cyclonedx.Write(inv, *s.Image)
 	}
 	return spdx.Packages(inv, *s.Image, nil)
 }

@@ -41,6 +41,13 @@ func TestParseSBOM(t *testing.T) {
 	reread, err := documents.ParseSBOM(less)
 	require.NoError(t, err)
 	require.Len(t, reread.Inventory.Items, 1)
+
+	other, err := s.Write(documents.CycloneDX, sbom.LevelPackages)
+	require.NoError(t, err)
+	reread, err = documents.ParseSBOM(other)
+	require.NoError(t, err)
+	require.Equal(t, documents.CycloneDX, reread.Format)
+	require.Len(t, reread.Inventory.Items, 2)
 }
 
 func TestParseSBOMRefuses(t *testing.T) {
