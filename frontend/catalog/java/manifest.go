@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package java
+
+import (
+	"bytes"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/plombproject/plomb/frontend/catalog/actor"
+	"github.com/plombproject/plomb/frontend/catalog/license"
+	"github.com/plombproject/plomb/provenance/sbom"
+)
+
+const (
+	// maxAttributes is how many attributes of a manifest are looked at.
+	maxAttributes = 1000
+	// maxAttribute is the longest value in bytes. Bundles list their packages.
+	maxAttribute = 256 << 10
+)
+
+// A manifest is the main section of META-INF/MANIFEST.MF, by lower-case name
+// (JAR File Specification, "JAR Manifest").
+type manifest map[string]string
+
+func parseManifest(text []byte) manifest {
+	m := manifest{}
+	var name string
+	var value []byte
+	flush := func() {
+		if _, twice := m[name]; name != "" && !twice {
+			m[name] = strings.TrimSpace(string(value))
+		}
+	}
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 || len(m) == maxAttributes {
+			break // the sections for single files are of no interest
+		}
+		if line[0] == ' ' {
+			if len(value)+len(line) <= maxAttribute {
+				value = append(value, line[1:]...)
+			}
+			continue
+		}
+		flush()
+		key, first, _ := bytes.Cut(line, []byte(":"))
+		name = strings.ToLower(string(key))
+		value = append(value[:0], first[:min(len(first), maxAttribute)]...)
+	}
+	flush()
+	return m
+}
+
+// value is the first of the attributes that says something.
+func (m manifest) value(names ...string) string {
+	for _, name := range names {
+		if text := m[name]; text != "" && !strings.Contains(text, "${") && !strings.EqualFold(text, "unknown") {
+			return text
+		}
+	}
+	return ""
+}
+
+// symbolicName of an OSGi bundle, without its directives.
+func (m manifest) symbolicName() string {
+	name, _, _ := strings.Cut(m.value("bundle-symbolicname"), ";")
+	return strings.TrimSpace(name)
+}
+
+// describe is the package for an archive without Maven's files. The group is a
+// guess in the way that others guess it, so that they find the same: the
+// vendor's or the bundle's name, else what the archive's name says, else the
+// artifact, as for the libraries that are older than groups.
+func (m manifest) describe(file string) sbom.Package {
+	artifact, version := splitName(file)
+	fromName := version != ""
+	if version == "" {
+		version = m.value("implementation-version", "bundle-version", "specification-version")
+	}
+	symbolic := m.symbolicName()
+	if !fromName && dotted.MatchString(symbolic) {
+		artifact = symbolic
+	}
+	group := m.value("implementation-vendor-id")
+	if !dotted.MatchString(group) {
+		group = ""
+		if dotted.MatchString(symbolic) {
+			group = symbolic[:strings.LastIndexByte(symbolic, '.')]
+		} else if i := strings.LastIndexByte(artifact, '.'); i > 0 {
+			group = strings.ToLower(artifact[:i])
+		} else if fromName {
+			group = artifact
+		}
+	}
+	return newPackage(group, artifact, version)
+}
+
+// dotted is a reversed domain name.
+var dotted = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+$`)
+
+// complete adds what nothing else said.
+func (m manifest) complete(p *sbom.Package) {
+	if p.Version == "" {
+		p.Version = m.value("implementation-version", "bundle-version")
+		if group, artifact, ok := strings.Cut(p.Name, ":"); ok {
+			p.PURL = newPackage(group, artifact, p.Version).PURL
+		}
+	}
+	if p.Supplier == "" {
+		p.Supplier = actor.Organization(m.value("implementation-vendor", "bundle-vendor", "specification-vendor"))
+	}
+	if p.License == "" {
+		p.License, p.Licenses = license.Any(m.licenses())
+	}
+	if address := m.value("bundle-docurl", "implementation-url"); p.Homepage == "" && isAddress(address) {
+		p.Homepage = address
+	}
+	if p.Summary == "" {
+		p.Summary = m.value("bundle-description", "bundle-name", "implementation-title")
+	}
+}
+
+// licenses: names or addresses with attributes, separated by commas:
+// Apache-2.0;link="https://www.apache.org/licenses/LICENSE-2.0.txt"
+// (OSGi Core, "Bundle-License"). Quotes may hold either sign.
+func (m manifest) licenses() []string {
+	var out []string
+	quoted := false
+	fields := strings.FieldsFunc(m.value("bundle-license"), func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted
+		}
+		return r == ',' && !quoted
+	})
+	for _, field := range fields[:min(len(fields), maxLicenses)] {
+		name, attributes, _ := strings.Cut(field, ";")
+		_, link, _ := strings.Cut(attributes, "link=")
+		link, _, _ = strings.Cut(strings.TrimPrefix(link, `"`), `"`)
+		if text := known(strings.Trim(strings.TrimSpace(name), `"`), link); text != "" {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+var version = regexp.MustCompile(`^([0-9]|build[0-9]|rc?[0-9]+([^a-zA-Z]|$))`)
+
+// splitName splits "commons-lang3-3.12.0.jar" before the version. Without one
+// the version is "".
+func splitName(file string) (artifact, v string) {
+	stem := strings.TrimSuffix(file, path.Ext(file))
+	if stem == "" {
+		return file, "" // .jar
+	}
+	for i := range len(stem) {
+		if stem[i] == '-' && i > 0 && version.MatchString(stem[i+1:]) {
+			return stem[:i], stem[i+1:]
+		}
+	}
+	// org.eclipse.osgi_3.18.0.v20220516.jar
+	if name, rest, ok := strings.Cut(stem, "_"); ok && name != "" && version.MatchString(rest) {
+		return name, rest
+	}
+	return stem, ""
+}
