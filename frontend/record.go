@@ -58,6 +58,7 @@ func (s *sources) of(def *pb.Definition) {
 // still goes on.
 func (b *build) beginSources(ctx context.Context) (end func()) {
 	ctx, cancel := context.WithCancel(ctx)
+	b.pinContexts(ctx)
 	b.sources.facts = materials.Facts{}
 	b.sources.look = func(def *pb.Definition) error {
 		facts, err := b.resolver().Resolve(ctx, []*pb.Definition{def})
@@ -69,6 +70,23 @@ func (b *build) beginSources(ctx context.Context) (end func()) {
 	return func() {
 		cancel()
 		_ = b.sources.group.Wait() // whoever wanted the outcome has it
+	}
+}
+
+// pinContexts gives named contexts that are images their digest. BuildKit's
+// library puts it into the graph for every image of the Dockerfile, and not for
+// these, and to ask for it afterwards would be too late: a tag moves.
+func (b *build) pinContexts(ctx context.Context) {
+	opts := b.gateway.BuildOpts().Opts
+	for key, value := range opts {
+		if !strings.HasPrefix(key, "context:") {
+			continue
+		}
+		// What cannot be resolved fails where it is used, or is told of as
+		// not pinned.
+		if pinned, err := b.resolver().PinImage(ctx, value); err == nil {
+			opts[key] = pinned
+		}
 	}
 }
 

@@ -4,10 +4,13 @@ package frontend
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/frontend/materials"
@@ -35,7 +38,7 @@ func TestProvenanceTellsWhatARebuildNeeds(t *testing.T) {
 	require.Equal(t, &slsa.Context{Kind: "local", URI: "context"}, ext.Context)
 	require.Equal(t, map[string]slsa.Context{
 		"docs":               {Kind: "local", URI: "docs-1"},
-		"base2::linux/amd64": {Kind: "image", URI: "docker-image://example.com/b:1"},
+		"base2::linux/amd64": {Kind: "image", URI: "docker-image://example.com/b:1@" + digest.FromString("base manifest").String()},
 		"dep":                {Kind: "git", URI: "https://example.com/dep.git#main", Digest: map[string]string{"gitCommit": strings.Repeat("c", 40)}},
 	}, ext.Contexts, "the settings of plomb are no source")
 	require.Equal(t, []string{"contexts.dep"}, ext.Masked)
@@ -113,4 +116,30 @@ func TestSourcesOfSignedImagesOnly(t *testing.T) {
 	broken := &pb.Definition{Def: [][]byte{{0xff}}}
 	b.sources.of(broken)
 	require.ErrorContains(t, b.resolveSources(t.Context()), "read the build graph")
+}
+
+// A named context that is an image is pinned before the build uses it, where
+// nobody has done so. A tag that moves later makes no difference.
+func TestImageContextsArePinned(t *testing.T) {
+	sum := digest.FromString("base manifest").String()
+	other := "docker-image://example.com/b:1@" + digest.FromString("another").String()
+	for given, want := range map[string]string{
+		"docker-image://example.com/b:1": "docker-image://example.com/b:1@" + sum,
+		"docker-image:example.com/b":     "docker-image://example.com/b:latest@" + sum,
+		"docker-image://b":               "docker-image://docker.io/library/b:latest@" + sum,
+		other:                            other,
+		"docker-image://scratch":         "docker-image://scratch",
+		"docker-image://no name":         "docker-image://no name",
+		"local:b":                        "local:b",
+	} {
+		g := newGateway(t, dockerfile, "context:b="+given)
+		f := Frontend{Version: "v0", Now: func() time.Time { return now }, HTTP: http.DefaultClient}
+		b, err := f.prepare(t.Context(), g)
+		require.NoError(t, err)
+		t.Cleanup(b.beginSources(t.Context()))
+		require.Equal(t, want, g.opts["context:b"], given)
+	}
+
+	p := provenanceOf(t, newGateway(t, "FROM b\nRUN --network=none true\n", "context:b=docker-image://example.com/b:1"))
+	require.True(t, p.BuildDefinition.InternalParameters.Completeness.Complete, p.BuildDefinition.InternalParameters.Completeness.Gaps)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerui"
@@ -143,6 +144,40 @@ func (r Resolver) Context(ctx context.Context, value, name string) (slsa.Context
 		return slsa.Context{Kind: slsa.ContextLocal, URI: WithoutCredentials(rest)}, nil
 	}
 	return slsa.Context{Kind: slsa.ContextLocal, URI: name}, nil
+}
+
+// PinImage adds the digest to the value of a context that is an image named
+// without one. Every other value is returned as it is.
+func (r Resolver) PinImage(ctx context.Context, value string) (string, error) {
+	name, ok := strings.CutPrefix(value, "docker-image:")
+	name = strings.TrimPrefix(name, "//")
+	if !ok || name == dockerui.EmptyImageName {
+		return value, nil
+	}
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return "", err
+	}
+	if _, pinned := named.(reference.Digested); pinned {
+		return value, nil
+	}
+	op := &pb.SourceOp{Identifier: imageScheme + reference.TagNameOnly(named).String()}
+	got, err := r.Client.ResolveSourceMetadata(ctx, op, sourceresolver.Opt{
+		LogName:  "[plomb] resolve " + op.Identifier,
+		ImageOpt: &sourceresolver.ResolveImageOpt{NoConfig: true},
+	})
+	if err != nil {
+		return "", err
+	}
+	// A source policy may have it be another one.
+	if got.Op != nil && got.Op.Identifier != op.Identifier || got.Image == nil || got.Image.Digest == "" {
+		return value, nil
+	}
+	pinned, err := reference.WithDigest(reference.TagNameOnly(named), got.Image.Digest)
+	if err != nil {
+		return "", err
+	}
+	return imageScheme + pinned.String(), nil
 }
 
 // fetched describes a context that is a state of one source.
