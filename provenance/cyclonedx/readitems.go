@@ -20,7 +20,7 @@ func (r *reading) inventory() *sbom.Inventory {
 	if r.bom.Metadata != nil {
 		p = propertiesOf(r.bom.Metadata.Properties)
 	}
-	inv := &sbom.Inventory{System: r.system, Files: p.number(propFiles), Unread: r.unread(p)}
+	inv := &sbom.Inventory{Gaps: &sbom.Gaps{}, System: r.system, Files: p.number(propFiles), Unread: r.unread(p)}
 	if p.first(propLevel) == string(sbom.LevelImage) {
 		inv.Level = sbom.LevelImage
 	}
@@ -28,7 +28,9 @@ func (r *reading) inventory() *sbom.Inventory {
 	var from []int // index in found, of each of list
 	for i, f := range r.found {
 		if f.item {
-			list, from = append(list, itemOf(f.Component)), append(from, i)
+			item := itemOf(f.Component)
+			item.Unrelated = f.parent < 0
+			list, from = append(list, item), append(from, i)
 		}
 	}
 	sorted, at := sbom.Order(list)
@@ -170,7 +172,13 @@ func (r *reading) link(inv *sbom.Inventory, order []int) {
 	}
 	for _, d := range all(r.bom.Dependencies) {
 		for _, ref := range all(d.Dependencies) {
-			inv.Need(itemAt(d.Ref), itemAt(ref))
+			whole, part := itemAt(d.Ref), itemAt(ref)
+			inv.Need(whole, part)
+			for _, item := range []int{whole, part} {
+				if item >= 0 {
+					inv.Items[item].Unrelated = false
+				}
+			}
 		}
 	}
 	for i, f := range r.found {

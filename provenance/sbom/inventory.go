@@ -29,6 +29,15 @@ type Inventory struct {
 	Files int
 	// Level is LevelImage where Reduce left packages out, and else "".
 	Level Level
+	// Gaps is set for what was read from a document.
+	Gaps *Gaps
+}
+
+// Gaps counts the packages of which a document says in so many words that it
+// does not know something.
+type Gaps struct {
+	Supplier int
+	License  int
 }
 
 // An Item is one package of an image.
@@ -43,6 +52,9 @@ type Item struct {
 	// Contains are the indexes in Items of packages that came as files of this
 	// one, ascending.
 	Contains []int
+	// Unrelated is set for a package of a document that says neither what it is
+	// part of nor what needs it or what it needs.
+	Unrelated bool
 }
 
 // Origin is where a package came from.

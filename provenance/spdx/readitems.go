@@ -39,6 +39,8 @@ func (r *reading) items(inv *sbom.Inventory) ([]int, error) {
 	var list []sbom.Item
 	var from []int // index in the document, of each of list
 	evidence := r.evidence()
+	gaps := &sbom.Gaps{}
+	inv.Gaps = gaps
 	for i, p := range r.doc.Packages {
 		if r.role[i] != asItem {
 			continue
@@ -48,6 +50,9 @@ func (r *reading) items(inv *sbom.Inventory) ([]int, error) {
 			return nil, err
 		}
 		item.Paths = append(item.Paths, evidence[p.ID]...)
+		item.Unrelated = true
+		count(&gaps.Supplier, p.Supplier == noAssertion)
+		count(&gaps.License, item.License == "" && (p.Declared == noAssertion || p.Concluded == noAssertion))
 		list, from = append(list, item), append(from, i)
 	}
 	sorted, at := sbom.Order(list)
@@ -132,6 +137,12 @@ func (r *reading) link(inv *sbom.Inventory, order []int) {
 		}
 		way, known := relations[rel.Type]
 		from, to := r.itemAt(order, rel.From), r.itemAt(order, rel.To)
+		if _, part := r.at[rel.To]; known && part {
+			r.relate(inv, from)
+		}
+		if _, whole := r.at[rel.From]; known && whole {
+			r.relate(inv, to)
+		}
 		if way.backwards {
 			from, to = to, from
 		}
@@ -143,6 +154,19 @@ func (r *reading) link(inv *sbom.Inventory, order []int) {
 		}
 	}
 	inv.Tidy()
+}
+
+// relate notes that a relationship with another package tells of an item.
+func (r *reading) relate(inv *sbom.Inventory, item int) {
+	if item >= 0 {
+		inv.Items[item].Unrelated = false
+	}
+}
+
+func count(n *int, yes bool) {
+	if yes {
+		*n++
+	}
 }
 
 func (r *reading) itemAt(order []int, id string) int {
