@@ -74,18 +74,7 @@ func TestSPDX(t *testing.T) {
 
 			listed, err := oracle.Document(data)
 			require.NoError(t, err)
-			require.Empty(t, oracle.Missing(asURLs(look(t, name)), listed))
+			require.Empty(t, oracle.Missing(oracle.AsURLs(look(t, name).packages()), listed))
 		})
 	}
-}
-
-// asURLs are the packages as a package URL names them.
-func asURLs(o outcome) []oracle.Package {
-	list := o.packages()
-	for i, p := range list {
-		if p.Type == "pypi" {
-			list[i].Name = oracle.Normalised(p.Name)
-		}
-	}
-	return list
 }

@@ -67,7 +67,7 @@ func TestNothingMissesThatSyftFinds(t *testing.T) {
 		require.NotEmpty(t, theirs)
 		ours := map[oracle.Package]bool{}
 		for _, p := range look(t, name).packages() {
-			ours[p] = true
+			ours[p.AsURL()] = true
 		}
 		for _, f := range theirs {
 			if ours[f.Package] {

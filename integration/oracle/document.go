@@ -38,7 +38,12 @@ func FromPURL(purl string) (Package, error) {
 			p.Version = epoch + ":" + p.Version
 		}
 	case "pypi":
-		p.Name = Normalised(u.Name)
+		p.Name = normalised(u.Name)
+	case "golang":
+		p.Name = strings.TrimPrefix(u.Namespace+"/"+u.Name, "/")
+		if p.Name == "stdlib" { // has a number there, and a release's name elsewhere
+			p.Version = "go" + strings.TrimPrefix(p.Version, "go")
+		}
 	case "maven":
 		p.Name = u.Namespace + ":" + u.Name
 	default:

@@ -29,18 +29,14 @@ for top, dirs, files in os.walk("/"):
 	if err != nil {
 		return nil, err
 	}
-	list := table("pypi", out)
-	for i := range list {
-		list[i].Name = Normalised(list[i].Name)
-	}
-	return list, nil
+	return table("pypi", out), nil
 }
 
 var separators = regexp.MustCompile(`[-_.]+`)
 
-// Normalised is a name of Python as indexes compare it
+// normalised is a name of Python as indexes compare it
 // (https://packaging.python.org/en/latest/specifications/name-normalization/).
-func Normalised(name string) string {
+func normalised(name string) string {
 	return strings.ToLower(separators.ReplaceAllString(name, "-"))
 }
 
@@ -110,11 +106,12 @@ func goModules(out string) []Package {
 		line = strings.TrimSuffix(line, "\n")
 		if !strings.HasPrefix(line, "\t") {
 			_, version, _ := strings.Cut(line, ": ")
-			list = append(list, Package{Type: "golang", Name: "stdlib", Version: strings.TrimPrefix(version, "go")})
+			list = append(list, Package{Type: "golang", Name: "stdlib", Version: version})
 			continue
 		}
 		fields := append(strings.Split(strings.TrimPrefix(line, "\t"), "\t"), "", "")
-		p := Package{Type: "golang", Name: fields[1], Version: fields[2]}
+		// What was built from a checkout has no version.
+		p := Package{Type: "golang", Name: fields[1], Version: strings.TrimPrefix(fields[2], "(devel)")}
 		switch fields[0] {
 		case "mod", "dep":
 			list = append(list, p)

@@ -34,6 +34,28 @@ func (p Package) String() string {
 	return s
 }
 
+// AsURL is the package as FromPURL has it, whose names are normalised, some more
+// than their ecosystems have them
+// (https://github.com/package-url/purl-spec/tree/main/types).
+func (p Package) AsURL() Package {
+	switch p.Type {
+	case "golang":
+		p.Name = strings.ToLower(p.Name)
+	case "pypi":
+		p.Name = normalised(p.Name)
+	}
+	return p
+}
+
+// AsURLs are all of them AsURL.
+func AsURLs(list []Package) []Package {
+	out := make([]Package, len(list))
+	for i, p := range list {
+		out[i] = p.AsURL()
+	}
+	return out
+}
+
 func compare(a, b Package) int {
 	return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name),
 		strings.Compare(a.Version, b.Version), strings.Compare(a.Arch, b.Arch))

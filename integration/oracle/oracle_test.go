@@ -20,6 +20,11 @@ func TestMissing(t *testing.T) {
 	require.Equal(t, "deb zlib1g 1:1 i386", Package{"deb", "zlib1g", "1:1", "i386"}.String())
 }
 
+func TestAsURL(t *testing.T) {
+	require.Equal(t, []Package{{Type: "golang", Name: "github.com/azure/go"}, {Type: "pypi", Name: "guestbook-client"}, {Type: "npm", Name: "A_b"}},
+		AsURLs([]Package{{Type: "golang", Name: "github.com/Azure/go"}, {Type: "pypi", Name: "Guestbook._Client"}, {Type: "npm", Name: "A_b"}}))
+}
+
 func TestTable(t *testing.T) {
 	require.Equal(t, []Package{{"deb", "a", "1", "all"}, {"deb", "b", "2", ""}}, table("deb", "a\t1\tall\nb\t2\n"))
 	require.Empty(t, table("deb", ""))
@@ -27,8 +32,8 @@ func TestTable(t *testing.T) {
 
 func TestGoModules(t *testing.T) {
 	require.Equal(t, []Package{
-		{Type: "golang", Name: "stdlib", Version: "1.26.8"},
-		{Type: "golang", Name: "example.org/main", Version: "(devel)"},
+		{Type: "golang", Name: "stdlib", Version: "go1.26.8"},
+		{Type: "golang", Name: "example.org/main"},
 		{Type: "golang", Name: "example.org/plain", Version: "v1.0.0"},
 		{Type: "golang", Name: "example.org/fork", Version: "v1.2.1"},
 	}, goModules("/x/y: go1.26.8\n\tpath\texample.org/main/cmd\n\tmod\texample.org/main\t(devel)\t\n"+
@@ -45,6 +50,7 @@ func TestFromPURL(t *testing.T) {
 		"pkg:pypi/Guestbook.Client@1.0":                                       {Type: "pypi", Name: "guestbook-client", Version: "1.0"},
 		"pkg:maven/org.slf4j/slf4j-api@1.7.32":                                {Type: "maven", Name: "org.slf4j:slf4j-api", Version: "1.7.32"},
 		"pkg:golang/github.com/distribution/distribution/v3@v3.1.2#x/y":       {Type: "golang", Name: "github.com/distribution/distribution/v3", Version: "v3.1.2"},
+		"pkg:golang/stdlib@1.26.8":                                            {Type: "golang", Name: "stdlib", Version: "go1.26.8"},
 		"pkg:cargo/serde@1.0.0?repository_url=https%3A%2F%2Fexample.org%2Fx%": {},
 	} {
 		got, err := FromPURL(purl)

@@ -42,7 +42,7 @@ func write(out io.Writer, results []result) error {
 
 // recall is how many of the packages were found, in the same version.
 func recall(want, found []oracle.Package) string {
-	n := len(want) - len(oracle.Missing(want, found))
+	n := len(want) - len(oracle.Missing(oracle.AsURLs(want), found))
 	return fmt.Sprintf("%d, %.1f %%", n, 100*float64(n)/float64(len(want)))
 }
 
