@@ -3,8 +3,10 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/plombproject/plomb/provenance/sbom"
@@ -56,8 +58,22 @@ func (s *scan) askOwning(o owning, own func(p, key string)) {
 		}
 	}()
 	if err := o.Read(s.ctx, s.tree, sources, own); err != nil {
-		s.unread(sources[0], fmt.Errorf("%s: %w", o.Name, err))
+		// A database that its reader could not read is told of already.
+		if p := culprit(err, sources); !s.isUnread(p) {
+			s.unread(p, fmt.Errorf("%s: %w", o.Name, err))
+		}
 	}
+}
+
+// culprit returns which of the files the error is about, if it says so.
+func culprit(err error, files []string) string {
+	var about *fs.PathError
+	if errors.As(err, &about) {
+		if p := "/" + strings.TrimPrefix(about.Path, "/"); slices.Contains(files, p) {
+			return p
+		}
+	}
+	return files[0]
 }
 
 // merged maps folders at the top that are links to where they lead. Package

@@ -161,6 +161,12 @@ func (s *scan) unread(p string, err error) {
 	s.unreadable.add(sbom.Unread{Path: sbom.Path(p), Reason: reason(err)})
 }
 
+// isUnread is for when the readers are done.
+func (s *scan) isUnread(p string) bool {
+	list, _ := s.unreadable.sorted()
+	return slices.ContainsFunc(list, func(u sbom.Unread) bool { return u.Path == sbom.Path(p) })
+}
+
 func reason(err error) string {
 	var pathErr *fs.PathError
 	text := err.Error()

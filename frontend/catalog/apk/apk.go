@@ -103,8 +103,9 @@ func readOwners(_ context.Context, t ecosystem.Tree, databases []string, own fun
 	return nil
 }
 
-// validName is what apk has for names; those of what is provided have more.
-var validName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+-]*$`)
+// validName is what apk has for names. Packages made up by "apk add --virtual"
+// begin with a dot.
+var validName = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9._+-]*$`)
 
 func describe(e entry, system *sbom.System) (*sbom.Package, error) {
 	if e.err != nil {
