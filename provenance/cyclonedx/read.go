@@ -17,7 +17,7 @@ import (
 )
 
 // maxComponents is how many components Read takes.
-const maxComponents = 200_000
+const maxComponents = 100_000
 
 // ErrInvalid reports what is no CycloneDX document, or one that says two
 // things.

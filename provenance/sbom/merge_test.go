@@ -3,6 +3,7 @@
 package sbom_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -179,6 +180,37 @@ func TestMergeFindsNeeds(t *testing.T) {
 	require.Empty(t, needs("@s/z"), "what is deeper is out of sight")
 	require.Equal(t, []string{"foo_bar@1"}, needs("Django"), "the same site-packages")
 	require.Empty(t, needs("example.com/a"), "another binary is none of its business")
+}
+
+// TestMergePrefersTheName: what only provides a name stands back, even if it is
+// of the same architecture.
+func TestMergePrefersTheName(t *testing.T) {
+	app, fake, real := deb("app", "1"), deb("fake", "1"), deb("tool", "1")
+	app.Requires = [][]string{{"tool"}}
+	fake.Provides = []string{"tool"}
+	real.Arch = "all"
+	inv := sbom.Merge([]sbom.Layer{layer(1, sbom.Report{Findings: []sbom.Finding{finding(status, app, fake, real)}})})
+	require.Equal(t, []string{"tool@1"}, names(inv, find(t, inv, "app").Needs))
+}
+
+func BenchmarkMerge(b *testing.B) {
+	var report sbom.Report
+	var debs []sbom.Package
+	for i := range 1000 {
+		p := deb(fmt.Sprintf("p%d", i), "1")
+		p.Requires = [][]string{{fmt.Sprintf("p%d", i/2)}, {"absent", "p0"}}
+		debs = append(debs, p)
+	}
+	report.Findings = append(report.Findings, finding(status, debs...))
+	for i := range 9000 {
+		path := fmt.Sprintf("/app/node_modules/m%d/package.json", i)
+		report.Findings = append(report.Findings, finding(path, npm(fmt.Sprintf("m%d", i), "1", fmt.Sprintf("m%d", i/3))))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		inv := sbom.Merge([]sbom.Layer{{Report: report, Base: true}, layer(1, report), layer(2, sbom.Report{Gone: []string{"/nowhere"}})})
+		require.Len(b, inv.Items, 10_000)
+	}
 }
 
 func TestMergeFindsWhatAPackageContains(t *testing.T) {

@@ -57,18 +57,19 @@ func (r resolution) normal(name string) string {
 // neither, anywhere; for one architecture or for any.
 type scope struct{ kind, name, file, folder, arch string }
 
-// scopes lists where a name is looked up, the nearest first.
-func (r resolution) scopes(m mention, name string) []scope {
-	kind := m.pkg.Type
-	list := []scope{
-		{kind: kind, name: name, file: m.path, arch: m.pkg.Arch},
+// scopes lists where a name is looked up, the nearest first: in the file, in
+// the folder, anywhere, and in each of them for the architecture first.
+func (r resolution) scopes(m mention, name string) [][]scope {
+	kind, arch := m.pkg.Type, m.pkg.Arch
+	list := [][]scope{{
+		{kind: kind, name: name, file: m.path, arch: arch},
 		{kind: kind, name: name, file: m.path},
-	}
+	}}
 	if r.folder != nil {
-		list = append(list, scope{kind: kind, name: name, folder: r.folder(m.path)})
+		list = append(list, []scope{{kind: kind, name: name, folder: r.folder(m.path)}})
 	}
 	if r.beyond {
-		list = append(list, scope{kind: kind, name: name, arch: m.pkg.Arch}, scope{kind: kind, name: name})
+		list = append(list, []scope{{kind: kind, name: name, arch: arch}, {kind: kind, name: name}})
 	}
 	return list
 }
@@ -93,9 +94,11 @@ func newDirectory(mentions []mention) directory {
 
 // enter notes the first item of a name in each scope that it can be seen from.
 func (d directory) enter(into map[scope]int, r resolution, m mention, name string) {
-	for _, s := range r.scopes(m, r.normal(name)) {
-		if _, there := into[s]; !there {
-			into[s] = m.item
+	for _, near := range r.scopes(m, r.normal(name)) {
+		for _, s := range near {
+			if _, there := into[s]; !there {
+				into[s] = m.item
+			}
 		}
 	}
 }
@@ -108,12 +111,13 @@ func (d directory) find(m mention, name string) (int, bool) {
 			return item, true
 		}
 	}
-	for _, s := range r.scopes(m, r.normal(name)) {
-		if item, there := d.named[s]; there {
-			return item, true
-		}
-		if item, there := d.provided[s]; there {
-			return item, true
+	for _, near := range r.scopes(m, r.normal(name)) {
+		for _, by := range []map[scope]int{d.named, d.provided} {
+			for _, s := range near {
+				if item, there := by[s]; there {
+					return item, true
+				}
+			}
 		}
 	}
 	return 0, false

@@ -19,7 +19,7 @@ const MaxRead = 80 << 20
 
 // How much of everything Read takes.
 const (
-	maxPackages      = 200_000
+	maxPackages      = 100_000
 	maxRelationships = 4_000_000
 )
 

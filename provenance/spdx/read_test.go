@@ -112,7 +112,7 @@ func TestReadRefuses(t *testing.T) {
 		"a broken image note": {strings.Replace(ours, `"{\"platform\":`, `"{\"files\":"x",\"platform\":`, 1), spdx.ErrInvalid},
 		"deep":                {`{"spdxVersion":"SPDX-2.3","x":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`, spdx.ErrInvalid},
 		"large":               {strings.Repeat(" ", spdx.MaxRead+1), spdx.ErrTooLarge},
-		"many packages":       {`{"spdxVersion":"SPDX-2.3","packages":[` + strings.Repeat("{},", 200_000) + `{}]}`, spdx.ErrTooLarge},
+		"many packages":       {`{"spdxVersion":"SPDX-2.3","packages":[` + strings.Repeat("{},", 100_000) + `{}]}`, spdx.ErrTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := spdx.Read([]byte(c.data))
