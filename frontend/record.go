@@ -11,7 +11,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/solver/pb"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/plombproject/plomb/frontend/materials"
@@ -84,10 +86,24 @@ func (b *build) pinContexts(ctx context.Context) {
 		}
 		// What cannot be resolved fails where it is used, or is told of as
 		// not pinned.
-		if pinned, err := b.resolver().PinImage(ctx, value); err == nil {
+		if pinned, err := b.resolver().PinImage(ctx, value, b.contextPlatform(key)); err == nil {
 			opts[key] = pinned
 		}
 	}
+}
+
+// contextPlatform is the one that a named context is for, or one of those that
+// it has to have.
+func (b *build) contextPlatform(key string) *ocispecs.Platform {
+	if _, name, ok := strings.Cut(key, "::"); ok {
+		if p, err := platforms.Parse(name); err == nil {
+			return &p
+		}
+	}
+	if len(b.ui.TargetPlatforms) > 0 {
+		return &b.ui.TargetPlatforms[0]
+	}
+	return nil
 }
 
 func (b *build) resolver() materials.Resolver {

@@ -112,9 +112,15 @@ func withoutUsers(text string) string {
 // unescaped is user:1/2#3@host.example: a password that looks like a port.
 var unescaped = regexp.MustCompile(`^[^\s./?#@:]+:[0-9]*[/?#].*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}`)
 
+// image is an image by its digest, which is no host.
+var image = regexp.MustCompile(`^(?:docker-image|oci-layout)(?:\+blob)?://[^@]*@sha(?:256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})\b`)
+
 // userinfo returns how many bytes of rest, which follows a URL's scheme, are
 // user and password.
 func userinfo(scheme, rest string) int {
+	if image.MatchString(scheme + rest) {
+		return 0
+	}
 	u, err := url.Parse(scheme + rest)
 	if err != nil || u.Host == "" || unescaped.MatchString(rest) {
 		return strings.LastIndexByte(rest, '@') + 1

@@ -138,6 +138,9 @@ func TestWithoutCredentials(t *testing.T) {
 		"https://blob.example/c?sv=1&sig=abc%3D#x":                                         "https://blob.example/c?sv=1&sig=#x",
 		"https://git.example/r.git?ref=main&private_token=abc":                             "https://git.example/r.git?ref=main&private_token=",
 		"https://example.com/?design=a&assignee=b":                                         "https://example.com/?design=a&assignee=b",
+		"oci-layout://abc@" + sum.String():                                                 "oci-layout://abc@" + sum.String(),
+		"docker-image://debian:12@" + sum.String():                                         "docker-image://debian:12@" + sum.String(),
+		"docker-image://user:pass@sha256:1/x":                                              "docker-image://sha256:1/x",
 		// Without a scheme.
 		"user:pass@proxy.example:3128":         "proxy.example:3128",
 		"user:pass@localhost:3128":             "localhost:3128",

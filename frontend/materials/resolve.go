@@ -147,8 +147,9 @@ func (r Resolver) Context(ctx context.Context, value, name string) (slsa.Context
 }
 
 // PinImage adds the digest to the value of a context that is an image named
-// without one. Every other value is returned as it is.
-func (r Resolver) PinImage(ctx context.Context, value string) (string, error) {
+// without one. Every other value is returned as it is. The image has to have
+// platform, nil for that of the builder.
+func (r Resolver) PinImage(ctx context.Context, value string, platform *ocispecs.Platform) (string, error) {
 	name, ok := strings.CutPrefix(value, "docker-image:")
 	name = strings.TrimPrefix(name, "//")
 	if !ok || name == dockerui.EmptyImageName {
@@ -163,8 +164,9 @@ func (r Resolver) PinImage(ctx context.Context, value string) (string, error) {
 	}
 	op := &pb.SourceOp{Identifier: imageScheme + reference.TagNameOnly(named).String()}
 	got, err := r.Client.ResolveSourceMetadata(ctx, op, sourceresolver.Opt{
-		LogName:  "[plomb] resolve " + op.Identifier,
-		ImageOpt: &sourceresolver.ResolveImageOpt{NoConfig: true},
+		LogName: "[plomb] resolve " + op.Identifier,
+		// Without NoConfig: BuildKit v0.33 tells the digest with the config only.
+		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: platform},
 	})
 	if err != nil {
 		return "", err
