@@ -105,6 +105,8 @@ func (b *build) spec(p *sealedPlatform) (document.Spec, []*sbom.Report, error) {
 		ID:       p.config.String(),
 		Created:  p.created,
 		Tool:     "plomb-" + b.Version,
+
+		Generation: sbom.GenerationBuild,
 	}}
 	var err error
 	if spec.Image.Base, err = baseImage(p.chain.base, p.result.Image.Platform, p.baseSBOM); err != nil {
