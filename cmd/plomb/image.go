@@ -32,8 +32,11 @@ type imageFlags struct {
 
 func (f *imageFlags) register(cmd *cobra.Command, stdio Stdio) {
 	f.registerAccess(cmd, stdio)
-	flags := cmd.Flags()
-	flags.StringVarP(&f.output, "output", "o", "text", "`FORM` of the output: text or json")
+	f.registerOutput(cmd)
+}
+
+func (f *imageFlags) registerOutput(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "`FORM` of the output: text or json")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 }
 

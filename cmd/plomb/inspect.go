@@ -45,6 +45,7 @@ func runInspect(ctx context.Context, f imageFlags, arg string, stdio Stdio) erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
+	f.requestTimeout = f.timeout // an SBOM may take longer than a document
 	img, err := f.open(ctx, arg, false, stdio)
 	if err != nil {
 		return fmt.Errorf("%w: inspect %s: %w", errFailed, arg, err)

@@ -67,6 +67,7 @@ one, 2 it could not be read or there is none, 64 wrong usage.`,
 	flags.StringVar(&f.level, "level", levelPkg, "how much, as `LEVEL`: "+strings.Join(sbomLevels, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(sbomFormats, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("level", cobra.FixedCompletions(sbomLevels, cobra.ShellCompDirectiveNoFileComp))
+	cmd.AddCommand(sbomCheckCommand(stdio), sbomDiffCommand(stdio))
 	return cmd
 }
 

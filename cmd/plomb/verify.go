@@ -105,6 +105,9 @@ func (f *verifyFlags) run(cmd *cobra.Command, arg string, stdio Stdio) error {
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
+	if f.attestations {
+		f.requestTimeout = f.timeout // an SBOM may take longer than a document
+	}
 	d := f.decide(ctx, arg, matcher, policies, stdio)
 	if err := printDecision(stdio, f.output, d); err != nil {
 		return fmt.Errorf("%w: write the decision: %w", errFailed, err)

@@ -112,3 +112,27 @@ func TestSBOMCommand(t *testing.T) {
 	require.Contains(t, plomb(t, 2, "sbom", "--level", "file", build(t, "packages", sources(t, "1.0"))).stderr, "PLOMB_SBOM=files")
 	require.Contains(t, plomb(t, 2, "sbom", build(t, "none", sources(t, "1.0"), "--build-arg", "PLOMB_SBOM=off")).stderr, "no SBOM")
 }
+
+// The minimum elements are counted, of an image as of the document alone.
+func TestSBOMCheckCommand(t *testing.T) {
+	ref := build(t, "check", sources(t, "1.0"))
+	o := plomb(t, 0, "sbom", "check", ref)
+	require.Regexp(t, `(?m)^component name +NTIA 2021, CISA 2025 +100\.00% +2 +0 +0$`, o.out)
+	require.Regexp(t, `(?m)^supplier name .* 100\.00% +2 +0 +0$`, o.out)
+	file := filepath.Join(t.TempDir(), "app.json")
+	require.NoError(t, os.WriteFile(file, []byte(plomb(t, 0, "sbom", "--format", "spdx", ref).out), 0o600))
+	require.Equal(t, plomb(t, 0, "sbom", "check", "-o", "json", ref).out, plomb(t, 0, "sbom", "check", "-o", "json", file).out)
+}
+
+// What changed is told with the instruction that did it.
+func TestSBOMDiffCommand(t *testing.T) {
+	before, after := build(t, "before", sources(t, "1.0")), build(t, "after", sources(t, "2.0"))
+	require.Empty(t, plomb(t, 0, "sbom", "diff", before, before).out)
+	o := plomb(t, 1, "sbom", "diff", before, after)
+	require.Regexp(t, `(?m)^version +hello +deb +1\.0 +2\.0 +8: RUN printf`, o.out)
+	require.NotContains(t, o.out, "base-files")
+	evil := swap(t, after, "evil", func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("2.0"), []byte("1.0")) })
+	o = plomb(t, 1, "sbom", "diff", before, evil)
+	require.Empty(t, o.out)
+	require.Contains(t, o.stderr, "the SBOM is not the signed one")
+}

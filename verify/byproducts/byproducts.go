@@ -137,7 +137,7 @@ func (c *check) judge(ctx context.Context, e Entry) (Attestation, *Statement) {
 		return a.unsigned(err.Error()), nil
 	}
 	if !c.couldBe(e) {
-		return a.unsigned("the provenance names no attestation of this type for this platform"), nil
+		return a.unsigned(e.unnamed()), nil
 	}
 	st, err := fetch(ctx, c.store, e, min(MaxStatement, c.budget))
 	if err != nil {

@@ -5,6 +5,7 @@ package byproducts
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -30,6 +31,14 @@ func (e Entry) acceptable() error {
 		return fmt.Errorf("%w: %d bytes, at most %d are read", limit.ErrTooLarge, e.Size, MaxStatement)
 	}
 	return nil
+}
+
+// unnamed says why no byproduct could be the attestation.
+func (e Entry) unnamed() string {
+	if strings.HasPrefix(e.PredicateType, "https://slsa.dev/provenance/") {
+		return "provenance beside the bundle is never signed: the signed one is in the bundle"
+	}
+	return "the provenance names no attestation of this type for this platform"
 }
 
 // List reads the attestation manifests of an image manifest, and no attestation.
