@@ -23,6 +23,7 @@ const usage = `usage: stand up [--root CHECKOUT] [--snapshotter overlayfs|native
        stand bench --root CHECKOUT [--runs N] DIR
        stand bench-sbom --root CHECKOUT [--runs N] DIR
        stand catalogue ROOT FILE
+       stand account COMMAND...
 `
 
 func main() {
@@ -34,7 +35,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
 		"up": up, "down": down, "tamper": tamperWith,
-		"bench": measure, "bench-sbom": measureSBOM, "catalogue": catalogue,
+		"bench": measure, "bench-sbom": measureSBOM, "catalogue": catalogue, "account": account,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)

@@ -31,7 +31,7 @@ func measureSBOM(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	opts.Dir, opts.Self = dir, []string{self, "catalogue"}
+	opts.Dir, opts.Catalogue, opts.Account = dir, []string{self, "catalogue"}, []string{self, "account"}
 	opts.Syft = filepath.Join(*root, ".build", "tools", "syft")
 	for _, name := range []string{"debian-full", "debian-minimal", "distroless", "rpm", "apk"} {
 		opts.Roots = append(opts.Roots, filepath.Join(*root, ".build", "roots", name))
@@ -45,4 +45,12 @@ func catalogue(ctx context.Context, args []string, _, _ io.Writer) error {
 		return fmt.Errorf("usage: stand catalogue ROOT FILE")
 	}
 	return sbombench.Catalogue(ctx, args[0], args[1])
+}
+
+// account is the process that measures one of them.
+func account(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		return fmt.Errorf("usage: stand account COMMAND...")
+	}
+	return sbombench.Account(ctx, args, stdout, stderr)
 }

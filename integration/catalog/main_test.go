@@ -30,6 +30,10 @@ var dirs = map[string]string{}
 var syft = filepath.Join("..", "..", ".build", "tools", "syft")
 
 func TestMain(m *testing.M) {
+	if _, err := os.Stat(syft); err != nil {
+		fmt.Fprintln(os.Stderr, "no syft: run hack/tools --oracles:", err)
+		os.Exit(1)
+	}
 	if err := makeRoots(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -5,6 +5,7 @@ package sbombench
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -23,32 +24,58 @@ type run struct {
 	document []byte
 }
 
-// measure runs a command that writes file.
-func measure(ctx context.Context, command []string, file string) (run, error) {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), "SYFT_CHECK_FOR_APP_UPDATE=false")
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	began := time.Now()
-	if err := cmd.Run(); err != nil {
-		return run{}, fmt.Errorf("%s: %w\n%s", command[0], err, log.String())
-	}
-	r := run{wall: time.Since(began), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	// In kilobytes, getrusage(2).
-	r.memory = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss * 1024
-	var err error
-	r.document, err = os.ReadFile(file)
-	return r, err
+// An account is what Account writes.
+type account struct {
+	Wall, CPU time.Duration
+	Memory    int64
 }
 
-// same reports whether all runs wrote the same bytes.
-func same(runs []run) bool {
+// Account runs a command and writes what it took, as JSON. It is a process of
+// its own: the kernel counts what a parent has in memory when it starts a
+// program as the program's (getrusage(2), ru_maxrss), and this one is small.
+func Account(ctx context.Context, command []string, out, log io.Writer) error {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	began := time.Now()
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", command[0], err)
+	}
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	return json.NewEncoder(out).Encode(account{
+		Wall: time.Since(began), CPU: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
+		Memory: usage.Maxrss * 1024, // in kilobytes there
+	})
+}
+
+// measure runs a command that writes file.
+func (o Options) measure(ctx context.Context, command []string, file string) (run, error) {
+	command = append(o.Account[:len(o.Account):len(o.Account)], command...)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), "SYFT_CHECK_FOR_APP_UPDATE=false")
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	if err := cmd.Run(); err != nil {
+		return run{}, fmt.Errorf("%w\n%s", err, log.String())
+	}
+	var a account
+	if err := json.Unmarshal(out.Bytes(), &a); err != nil {
+		return run{}, err
+	}
+	document, err := os.ReadFile(file)
+	return run{wall: a.Wall, cpu: a.CPU, memory: a.Memory, document: document}, err
+}
+
+// same says whether all runs wrote the same bytes.
+func same(runs []run) string {
+	if len(runs) == 1 {
+		return "one run"
+	}
 	for _, r := range runs {
 		if !bytes.Equal(r.document, runs[0].document) {
-			return false
+			return "no"
 		}
 	}
-	return true
+	return "yes"
 }
 
 // warm reads every file, so that neither tool waits for the disk.

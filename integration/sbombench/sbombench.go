@@ -22,11 +22,14 @@ import (
 type Options struct {
 	Roots []string // folders
 	Dir   string   // an empty folder for the documents
-	Self  []string // the command that runs Catalogue with a root and a file after it
 	Syft  string   // the program
 	Runs  int      // how often each figure is taken; the median counts
 	Log   io.Writer
 	Out   io.Writer // the tables
+
+	// The commands that run Catalogue, with a root and a file after it, and
+	// Account, with another command after it.
+	Catalogue, Account []string
 }
 
 // A tool makes the document of a root.
@@ -42,7 +45,9 @@ const (
 
 func (o Options) tools() []tool {
 	return []tool{
-		{plomb, func(root, file string) []string { return append(o.Self[:len(o.Self):len(o.Self)], root, file) }},
+		{plomb, func(root, file string) []string {
+			return append(o.Catalogue[:len(o.Catalogue):len(o.Catalogue)], root, file)
+		}},
 		{syft, func(root, file string) []string {
 			return append([]string{o.Syft}, oracle.SyftArgs(root, "spdx-json="+file)...)
 		}},
@@ -67,7 +72,7 @@ type managed struct {
 func Run(ctx context.Context, opts Options) error {
 	var results []result
 	for _, root := range opts.Roots {
-		r, err := opts.measure(ctx, root)
+		r, err := opts.look(ctx, root)
 		if err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(root), err)
 		}
@@ -76,7 +81,7 @@ func Run(ctx context.Context, opts Options) error {
 	return write(opts.Out, results)
 }
 
-func (o Options) measure(ctx context.Context, root string) (result, error) {
+func (o Options) look(ctx context.Context, root string) (result, error) {
 	r := result{root: filepath.Base(root), runs: map[string][]run{}, found: map[string][]oracle.Package{}}
 	o.say("reading every file of %s once, so that all of them are in memory", r.root)
 	if err := warm(root); err != nil {
@@ -85,7 +90,7 @@ func (o Options) measure(ctx context.Context, root string) (result, error) {
 	for i := range o.Runs {
 		for _, t := range o.tools() {
 			file := filepath.Join(o.Dir, fmt.Sprintf("%s-%s-%d.json", r.root, t.name, i))
-			measured, err := measure(ctx, t.command(root, file), file)
+			measured, err := o.measure(ctx, t.command(root, file), file)
 			if err != nil {
 				return r, err
 			}

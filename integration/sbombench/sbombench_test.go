@@ -4,7 +4,9 @@ package sbombench
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -41,15 +43,35 @@ func TestWrite(t *testing.T) {
 `, out.String())
 }
 
+// TestMain is also the program that the tests measure with.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "account" {
+		if err := Account(context.Background(), os.Args[2:], os.Stdout, os.Stderr); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
 func TestMeasure(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	opts := Options{Account: []string{self, "account"}}
+	large := bytes.Repeat([]byte("x"), 200<<20) // is not the program's
+
 	file := filepath.Join(t.TempDir(), "document")
-	r, err := measure(t.Context(), []string{"sh", "-c", `echo '{}' >"$0"`, file}, file)
+	r, err := opts.measure(t.Context(), []string{"sh", "-c", `echo '{}' >"$0"`, file}, file)
 	require.NoError(t, err)
 	require.Equal(t, "{}\n", string(r.document))
 	require.Positive(t, r.wall)
 	require.Greater(t, r.memory, int64(100_000))
-	_, err = measure(t.Context(), []string{"sh", "-c", "echo why; exit 3"}, file)
+	require.Less(t, r.memory, int64(len(large)))
+
+	_, err = opts.measure(t.Context(), []string{"sh", "-c", "echo why; exit 3"}, file)
 	require.ErrorContains(t, err, "why")
+	require.ErrorContains(t, err, "exit status 3")
 }
 
 func TestCatalogue(t *testing.T) {

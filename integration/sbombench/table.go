@@ -25,7 +25,7 @@ func write(out io.Writer, results []result) error {
 				median(runs, wall).Seconds(), ratio(median(runs, wall), median(of, wall)),
 				median(runs, cpu).Seconds(), ratio(median(runs, cpu), median(of, cpu)),
 				size(median(runs, memory)), ratio(median(runs, memory), median(of, memory)),
-				size(int64(len(runs[0].document))), yes(same(runs)))
+				size(int64(len(runs[0].document))), same(runs))
 		}
 	}
 	b.WriteString("\n| root | packages | asked | listed there | found by plomb | found by syft |\n")
@@ -75,11 +75,4 @@ func size(n int64) string {
 		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
 	}
 	return fmt.Sprintf("%d B", n)
-}
-
-func yes(is bool) string {
-	if is {
-		return "yes"
-	}
-	return "no"
 }
