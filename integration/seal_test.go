@@ -53,7 +53,7 @@ func TestForetoldConfigIsTheExportedOne(t *testing.T) {
 		"zstd":              {output: "type=image,push=true,compression=zstd,force-compression=true"},
 		"uncompressed":      {output: "type=image,push=true,compression=uncompressed,force-compression=true"},
 		"rewrite-timestamp": {output: "type=image,push=true,rewrite-timestamp=true"},
-		"docker-types":      {output: "type=image,push=true,oci-mediatypes=false", unsigned: true},
+		"docker-types":      {output: "type=image,push=true,oci-mediatypes=false", unsigned: true, args: []string{"--build-arg", "PLOMB_SBOM=off"}},
 		"oci":               {output: "type=oci"},
 		"docker":            {output: "type=docker", unsigned: true},
 	}
@@ -61,7 +61,7 @@ func TestForetoldConfigIsTheExportedOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := build{dockerfile: everything, files: greeting, output: tc.output, token: tok}
 			if tc.unsigned {
-				b.token, b.args = "", []string{"--provenance=false", "--build-arg", "PLOMB_SIGN=off"}
+				b.token, b.args = "", append([]string{"--provenance=false", "--build-arg", "PLOMB_SIGN=off"}, tc.args...)
 			}
 			got := buildTo(t, b)
 			require.Equal(t, foretold, got.config.Encoded())
