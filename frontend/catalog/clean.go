@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -83,12 +84,17 @@ func cleanLicense(p *sbom.Package) {
 	p.Licenses = cleanMap(p.Licenses)
 }
 
+// cleanMap keeps the first keys in their order.
 func cleanMap(in map[string]string) map[string]string {
-	out := map[string]string{}
-	for k, v := range in {
-		if k == text1(k, maxText) && len(out) < maxList {
-			out[k] = cut(strings.ToValidUTF8(v, "\uFFFD"), maxText)
+	var out map[string]string
+	for _, k := range slices.Sorted(maps.Keys(in)) {
+		if k != text1(k, maxText) || len(out) == maxList {
+			continue
 		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[k] = cut(strings.ToValidUTF8(in[k], "\uFFFD"), maxText)
 	}
 	return out
 }
