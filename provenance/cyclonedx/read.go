@@ -135,32 +135,35 @@ func toolOf(tools *cdx.ToolsChoice) string {
 	if tools == nil {
 		return ""
 	}
+	type named struct{ name, version string }
+	var list []named
 	for _, c := range all(tools.Components) {
-		return strings.TrimSuffix(c.Name+"-"+c.Version, "-")
+		list = append(list, named{c.Name, c.Version})
 	}
-	for _, t := range all(tools.Tools) { //nolint:staticcheck // how documents before 1.5 have it
-		return strings.TrimSuffix(t.Name+"-"+t.Version, "-")
+	for _, t := range all(tools.Tools) { // as documents before 1.5 have it
+		list = append(list, named{t.Name, t.Version})
 	}
-	return ""
+	if len(list) == 0 {
+		return ""
+	}
+	return strings.TrimSuffix(list[0].name+"-"+list[0].version, "-")
 }
 
 func baseOf(pedigree *cdx.Pedigree) *sbom.BaseImage {
-	if pedigree == nil {
+	if pedigree == nil || len(all(pedigree.Ancestors)) == 0 {
 		return nil
 	}
-	for _, c := range all(pedigree.Ancestors) {
-		base := &sbom.BaseImage{Reference: c.Name, Digest: c.Version, PURL: sbom.ValidPURL(c.PackageURL)}
-		if base.Reference == baseRef {
-			base.Reference = ""
-		}
-		for _, ref := range all(c.ExternalReferences) {
-			if sha1 := sums(ref.Hashes)["SHA1"]; ref.Type == cdx.ERTypeBOM && sha1 != "" {
-				base.SBOM = &sbom.Document{Namespace: ref.URL, SHA1: sha1}
-			}
-		}
-		return base
+	c := (*pedigree.Ancestors)[0]
+	base := &sbom.BaseImage{Reference: c.Name, Digest: c.Version, PURL: sbom.ValidPURL(c.PackageURL)}
+	if base.Reference == baseRef {
+		base.Reference = ""
 	}
-	return nil
+	for _, ref := range all(c.ExternalReferences) {
+		if sha1 := sums(ref.Hashes)["SHA1"]; ref.Type == cdx.ERTypeBOM && sha1 != "" {
+			base.SBOM = &sbom.Document{Namespace: ref.URL, SHA1: sha1}
+		}
+	}
+	return base
 }
 
 func (r *reading) inputs() []sbom.Input {
