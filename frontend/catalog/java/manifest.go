@@ -10,6 +10,7 @@ import (
 
 	"github.com/plombproject/plomb/frontend/catalog/actor"
 	"github.com/plombproject/plomb/frontend/catalog/license"
+	"github.com/plombproject/plomb/frontend/catalog/webpage"
 	"github.com/plombproject/plomb/provenance/sbom"
 )
 
@@ -114,9 +115,7 @@ func (m manifest) complete(p *sbom.Package) {
 	if p.License == "" {
 		p.License, p.Licenses = license.Any(m.licenses())
 	}
-	if address := m.value("bundle-docurl", "implementation-url"); p.Homepage == "" && isAddress(address) {
-		p.Homepage = address
-	}
+	p.Homepage = webpage.First(p.Homepage, m["bundle-docurl"], m["implementation-url"])
 	if p.Summary == "" {
 		p.Summary = m.value("bundle-description", "bundle-name", "implementation-title")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/plombproject/plomb/frontend/catalog/actor"
 	"github.com/plombproject/plomb/frontend/catalog/license"
+	"github.com/plombproject/plomb/frontend/catalog/webpage"
 	"github.com/plombproject/plomb/provenance/sbom"
 )
 
@@ -183,9 +184,7 @@ func (p *pom) describe() sbom.Package {
 	out := newPackage(p.group, p.artifact, p.version)
 	x := p.xml
 	out.Summary = strings.Join(strings.Fields(p.expand(x.Description)), " ")
-	if address := p.expand(x.URL); isAddress(address) {
-		out.Homepage = address
-	}
+	out.Homepage = webpage.First(p.expand(x.URL))
 	out.Supplier = actor.Organization(p.expand(x.Organization.Name))
 	for _, developer := range x.Developers {
 		if out.Originator = actor.New(p.expand(developer.Name), developer.Email); out.Originator != "" {
@@ -244,8 +243,4 @@ func (p *pom) requires() [][]string {
 		out = append(out, []string{name})
 	}
 	return out
-}
-
-func isAddress(text string) bool {
-	return (strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "http://")) && !strings.ContainsAny(text, " \n\t<>\"")
 }

@@ -95,6 +95,8 @@ func TestNormalise(t *testing.T) {
 		"GNU Lesser General Public License, Version 2.1":             "LGPL-2.1-only",
 		"GNU General Public License, version 2 or any later version": "GPL-2.0-or-later",
 		"GPL2 w/ CPE": "GPL-2.0-only WITH Classpath-exception-2.0",
+		"https://www.eclipse.org/org/documents/epl-v10.php":   "EPL-1.0",
+		"https://www.gnu.org/software/classpath/license.html": "GPL-2.0-only WITH Classpath-exception-2.0",
 		// apk and rpm
 		"GPL-2.0-or-later AND MIT":            "GPL-2.0-or-later AND MIT",
 		"GPL-2.0-only MIT":                    "GPL-2.0-only AND MIT",

@@ -8,6 +8,7 @@ import (
 
 	"github.com/plombproject/plomb/frontend/catalog/actor"
 	"github.com/plombproject/plomb/frontend/catalog/license"
+	"github.com/plombproject/plomb/frontend/catalog/webpage"
 )
 
 // maxLicenses is how many entries of the old list of licences are looked at.
@@ -92,9 +93,6 @@ func person(raw json.RawMessage) string {
 // homepage is the package's, or else its repository's if that is an address
 // that a browser opens.
 func (m manifest) homepage() string {
-	if address := m.text("homepage"); isAddress(address) {
-		return address
-	}
 	repository := m.text("repository")
 	if repository == "" {
 		var r struct{ URL json.RawMessage }
@@ -102,12 +100,5 @@ func (m manifest) homepage() string {
 		repository = text(r.URL)
 	}
 	repository = strings.TrimSuffix(strings.TrimPrefix(repository, "git+"), ".git")
-	if isAddress(repository) {
-		return repository
-	}
-	return ""
-}
-
-func isAddress(text string) bool {
-	return (strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "http://")) && !strings.ContainsAny(text, " \n\t<>\"")
+	return webpage.First(m.text("homepage"), repository)
 }

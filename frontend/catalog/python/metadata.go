@@ -11,6 +11,7 @@ import (
 	"github.com/plombproject/plomb/frontend/catalog/actor"
 	"github.com/plombproject/plomb/frontend/catalog/license"
 	"github.com/plombproject/plomb/frontend/catalog/purl"
+	"github.com/plombproject/plomb/frontend/catalog/webpage"
 	"github.com/plombproject/plomb/provenance/sbom"
 )
 
@@ -116,7 +117,9 @@ func licenses(h fields) (string, map[string]string) {
 		}
 	}
 	classified, classifiedRefs := license.All(names)
-	if classified != "" && classifiedRefs == nil || expression == "" {
+	_, unknown := refs[expression] // nothing in it is a licence of the list
+	_, alike := classifiedRefs[classified]
+	if expression == "" || unknown && classified != "" && !alike {
 		return classified, classifiedRefs
 	}
 	return expression, refs
@@ -144,22 +147,15 @@ func who(h fields, role string) string {
 // homepage: Home-page, or since metadata 1.2 the project address with a label
 // that says so.
 func homepage(h fields) string {
-	if address := h.first("home-page"); isAddress(address) {
-		return address
-	}
+	addresses := []string{h.first("home-page")}
 	for _, want := range []string{"homepage", "home-page", "home", "source", "source code", "repository", "code"} {
 		for _, value := range h["project-url"] {
-			label, address, _ := strings.Cut(value, ",")
-			if address = strings.TrimSpace(address); strings.EqualFold(strings.TrimSpace(label), want) && isAddress(address) {
-				return address
+			if label, address, _ := strings.Cut(value, ","); strings.EqualFold(strings.TrimSpace(label), want) {
+				addresses = append(addresses, address)
 			}
 		}
 	}
-	return ""
-}
-
-func isAddress(text string) bool {
-	return (strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "http://")) && !strings.ContainsAny(text, " \n\t<>\"")
+	return webpage.First(addresses...)
 }
 
 var (

@@ -47,7 +47,7 @@ func TestReadsDistInfo(t *testing.T) {
 		Summary:    "Backported and experimental things",
 		Originator: "Person: Jane Doe (jane@example.org)", Supplier: "Organization: Example Foundation",
 		Homepage: "https://example.org/demo",
-		License:  "LicenseRef-plomb-BSD", Licenses: map[string]string{"LicenseRef-plomb-BSD": "BSD"},
+		License:  "LicenseRef-plomb-BSD-License-170c0f4cee6fc262 AND PSF-2.0", Licenses: map[string]string{"LicenseRef-plomb-BSD-License-170c0f4cee6fc262": "BSD License"},
 		Requires: [][]string{{"zope-interface"}, {"pyyaml"}, {"extra-name"}},
 	}}, packages)
 }
@@ -78,6 +78,8 @@ func TestMetadata(t *testing.T) {
 			sbom.Package{Name: "a", PURL: "pkg:pypi/a", License: "MIT"}},
 		"classifiers before an unknown licence": {"Name: a\nLicense: see COPYING\nClassifier: License :: OSI Approved :: MIT License\nClassifier: License :: OSI Approved :: Apache Software License\n",
 			sbom.Package{Name: "a", PURL: "pkg:pypi/a", License: "MIT AND Apache-2.0"}},
+		"licence before classifiers that say no more": {"Name: a\nLicense: BSD\nClassifier: License :: OSI Approved :: BSD License\n",
+			sbom.Package{Name: "a", PURL: "pkg:pypi/a", License: "LicenseRef-plomb-BSD", Licenses: map[string]string{"LicenseRef-plomb-BSD": "BSD"}}},
 		"nothing known": {"Name: a\nVersion: 1\nLicense: UNKNOWN\nAuthor: UNKNOWN\nSummary: UNKNOWN\nHome-page: UNKNOWN\n",
 			sbom.Package{Name: "a", Version: "1", PURL: "pkg:pypi/a@1"}},
 		"author and mail": {"Name: a\r\nAuthor: Jane\r\nAuthor-email: jane@example.org\r\nHome-page: https://example.org\r\n",
