@@ -117,9 +117,19 @@ func build(t *testing.T, name string, env []string, args ...string) (ref, log st
 	return ref, log
 }
 
-// signed is the statement of an image, which the in-toto library has found to
-// be valid, and its predicate.
-func signed(t *testing.T, ref string) (string, *slsa.Provenance) {
+// A bundle is the part of a Sigstore bundle that is looked at here.
+type bundle struct {
+	VerificationMaterial struct {
+		Certificate struct {
+			RawBytes []byte `json:"rawBytes"`
+		} `json:"certificate"`
+	} `json:"verificationMaterial"`
+	DSSE struct {
+		Payload []byte `json:"payload"`
+	} `json:"dsseEnvelope"`
+}
+
+func bundleOf(t *testing.T, ref string) bundle {
 	t.Helper()
 	repo, tag, err := tamper.Parse(ref)
 	require.NoError(t, err)
@@ -127,16 +137,19 @@ func signed(t *testing.T, ref string) (string, *slsa.Provenance) {
 	require.NoError(t, err)
 	var index ocispecs.Index
 	require.NoError(t, json.Unmarshal(data, &index))
-	bundle, err := base64.StdEncoding.DecodeString(index.Manifests[0].Annotations[provenance.BundleAnnotation])
+	data, err = base64.StdEncoding.DecodeString(index.Manifests[0].Annotations[provenance.BundleAnnotation])
 	require.NoError(t, err)
-	var b struct {
-		DSSE struct {
-			Payload []byte `json:"payload"`
-		} `json:"dsseEnvelope"`
-	}
-	require.NoError(t, json.Unmarshal(bundle, &b))
-	requireInToto(t, b.DSSE.Payload)
+	var b bundle
+	require.NoError(t, json.Unmarshal(data, &b))
+	return b
+}
 
+// signed is the statement of an image, which the in-toto library has found to
+// be valid, and its predicate.
+func signed(t *testing.T, ref string) (string, *slsa.Provenance) {
+	t.Helper()
+	b := bundleOf(t, ref)
+	requireInToto(t, b.DSSE.Payload)
 	s, err := provenance.ParseStatement(b.DSSE.Payload)
 	require.NoError(t, err)
 	var p slsa.Provenance
