@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command plomb is the operators' tool: it verifies and inspects sealed
-// images. One file per command, each of which reads flags, calls the library
+// images, and shows what they say of themselves. One file per command, each of which reads flags, calls the library
 // once and prints.
 package main
 
@@ -71,11 +71,12 @@ func newCommand(stdio Stdio) *cobra.Command {
 		Use:   "plomb",
 		Short: "Verify and inspect sealed container images",
 		Long: `plomb verifies and inspects container images that were sealed while they were
-built: who built them, from what, and whether they are still what was built.
+built: who built them, from what, what is in them, and whether they are still what
+was built.
 
 Exit status:
   0   done; verify: the image is allowed
-  1   verify: the image is denied
+  1   something speaks against it: denied, not the signed one, different
   2   it could not be done; verify: undecided, nothing is known either way
   64  wrong usage
 

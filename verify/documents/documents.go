@@ -199,6 +199,8 @@ func (i *Image) lacking(name string, list []byproducts.Attestation) error {
 		}
 	}
 	switch {
+	case i.Statement == nil && len(carried) > 0:
+		return fmt.Errorf("%w: the image carries %s, and no signature that could name it", ErrUnsigned, strings.Join(carried, ", "))
 	case len(named) > 0 && len(carried) > 0:
 		return fmt.Errorf("%w: the provenance names %s, the image carries %s", ErrUnsigned, strings.Join(named, ", "), strings.Join(carried, ", "))
 	case len(named) > 0:
