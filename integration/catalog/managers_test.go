@@ -93,3 +93,49 @@ func TestOwners(t *testing.T) {
 		require.True(t, found, "nothing was found at %s", c.path)
 	}
 }
+
+var development = map[string]bool{"eslint": true, "jest": true, "webpack": true}
+
+// What npm says that a package of the application uses, ours says as well.
+func TestNeedsOfNpm(t *testing.T) {
+	want, err := oracle.NpmNeeds(t.Context(), dirs["debian-full"], "/opt/app")
+	require.NoError(t, err)
+	require.Greater(t, len(want), 800)
+
+	o := look(t, "debian-full")
+	list, ours := o.packages(), map[oracle.Need]bool{}
+	for i, item := range o.inventory.Items {
+		for _, j := range item.Needs {
+			ours[oracle.Need{Who: list[i], What: list[j]}] = true
+		}
+	}
+	for _, need := range want {
+		// What only its own tests need is none of its parts: devDependencies.
+		if need.Who.Name == "guestbook-web" && development[need.What.Name] {
+			continue
+		}
+		if !ours[need] {
+			t.Errorf("%s needs %s", need.Who, need.What)
+		}
+	}
+}
+
+// dpkg names the same owner for each file that told of a package.
+func TestOwnersOfDpkg(t *testing.T) {
+	o := look(t, "debian-full")
+	var paths []string
+	for _, f := range o.report.Findings {
+		if len(f.Packages) > 0 && f.Packages[0].Type != "deb" {
+			paths = append(paths, f.Path)
+		}
+	}
+	require.Greater(t, len(paths), 1500)
+	want, err := oracle.DpkgOwners(t.Context(), dirs["debian-full"], paths)
+	require.NoError(t, err)
+	require.Greater(t, len(want), 1000)
+	for _, f := range o.report.Findings {
+		if len(f.Packages) > 0 && f.Packages[0].Type != "deb" {
+			require.Equal(t, want[f.Path], f.Owner, f.Path)
+		}
+	}
+}

@@ -124,3 +124,14 @@ func TestApkDatabase(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []Package{{"apk", "musl", "1.2.5-r0", "x86_64"}, {"apk", "zlib", "1", ""}}, list)
 }
+
+func TestNpmNeeds(t *testing.T) {
+	npm := func(name, version string) Package { return Package{Type: "npm", Name: name, Version: version} }
+	needs, err := npmNeeds([]byte(`{"name":"app","version":"1","dependencies":{
+		"b":{"version":"2","dependencies":{"c":{"version":"3"},"absent":{}}},
+		"c":{"version":"3"}}}`))
+	require.NoError(t, err)
+	require.Equal(t, []Need{
+		{npm("app", "1"), npm("b", "2")}, {npm("app", "1"), npm("c", "3")}, {npm("b", "2"), npm("c", "3")},
+	}, needs)
+}

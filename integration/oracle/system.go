@@ -120,3 +120,36 @@ func apkDatabase(_ context.Context, root string) ([]Package, error) {
 	}
 	return list, nil
 }
+
+// DpkgOwners asks dpkg which package each path belongs to. An owner is named
+// type/name:architecture; what has none is left out.
+func DpkgOwners(ctx context.Context, root string, paths []string) (map[string]string, error) {
+	admin := filepath.Join(root, "var/lib/dpkg")
+	list, err := dpkgQuery(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	arch := map[string]string{} // of packages that have one, as dpkg names those
+	for _, p := range list {
+		if _, twice := arch[p.Name]; twice {
+			arch[p.Name] = ""
+		} else {
+			arch[p.Name] = p.Arch
+		}
+	}
+	args := append([]string{"-c", `dpkg-query --admindir "$0" -S "$@" 2>/dev/null || test $? = 1`, admin}, paths...)
+	out, err := output(ctx, "sh", args...) // fails if one of them has no owner
+	if err != nil {
+		return nil, err
+	}
+	owners := map[string]string{}
+	for line := range strings.Lines(out) {
+		owner, path, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		name, of, _ := strings.Cut(owner, ":")
+		if of == "" {
+			of = arch[name]
+		}
+		owners[path] = "deb/" + name + ":" + of
+	}
+	return owners, nil
+}
