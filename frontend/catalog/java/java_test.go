@@ -108,6 +108,10 @@ func TestReadsAJar(t *testing.T) {
 	}, packages[0])
 }
 
+func bundleNamed(name string) file {
+	return text("META-INF/MANIFEST.MF", "Bundle-SymbolicName: "+name+"\nImplementation-Vendor-Id: org.vendor\n")
+}
+
 func TestNamesAnArchive(t *testing.T) {
 	bundle := "Manifest-Version: 1.0\nBundle-SymbolicName: org.eclipse.osgi.util;singleton:=true\nBundle-Version: 3.5.0\nBundle-Vendor: Eclip\n se.org\n" +
 		"Bundle-License: EPL-2.0;link=\"https://www.eclipse.org/legal/epl-2.0, really\",MIT\n\nName: A.class\nImplementation-Version: 9\n"
@@ -119,11 +123,18 @@ func TestNamesAnArchive(t *testing.T) {
 		"org.apache.felix.gogo-1.0.jar":     {nil, "org.apache.felix:org.apache.felix.gogo", "1.0", "pkg:maven/org.apache.felix/org.apache.felix.gogo@1.0"},
 		"guava-31.1-jre.jar":                {nil, "guava:guava", "31.1-jre", "pkg:maven/guava/guava@31.1-jre"},
 		"org.eclipse.osgi_3.18.0.v2022.jar": {nil, "org.eclipse:org.eclipse.osgi", "3.18.0.v2022", "pkg:maven/org.eclipse/org.eclipse.osgi@3.18.0.v2022"},
+		"javax.inject-1.jar":                {nil, "javax.inject:javax.inject", "1", "pkg:maven/javax.inject/javax.inject@1"},
+		"jackson-databind-2.jar":            {[]file{bundleNamed("com.fasterxml.jackson.core.jackson-databind")}, "com.fasterxml.jackson.core:jackson-databind", "2", "pkg:maven/com.fasterxml.jackson.core/jackson-databind@2"},
+		"commons-lang3-3.jar":               {[]file{bundleNamed("org.apache.commons.lang3")}, "org.apache.commons:commons-lang3", "3", "pkg:maven/org.apache.commons/commons-lang3@3"},
+		"guava-31.jar":                      {[]file{bundleNamed("com.google.guava")}, "com.google.guava:guava", "31", "pkg:maven/com.google.guava/guava@31"},
+		"guice-no-aop-4.jar":                {[]file{bundleNamed("com.google.inject")}, "com.google.inject:guice-no-aop", "4", "pkg:maven/com.google.inject/guice-no-aop@4"},
+		"hsqldb-2.jar":                      {[]file{bundleNamed("org.hsqldb.hsqldb")}, "org.hsqldb:hsqldb", "2", "pkg:maven/org.hsqldb/hsqldb@2"},
+		"asm-tree-9.7.jar":                  {[]file{bundleNamed("org.objectweb.asm.tree")}, "org.ow2.asm:asm-tree", "9.7", "pkg:maven/org.ow2.asm/asm-tree@9.7"},
 		".jar":                              {nil, ".jar", "", ""},
 		"app.jar":                           {nil, "app", "", ""},
 		"my-app.jar":                        {[]file{text("META-INF/MANIFEST.MF", "Implementation-Version: 2.0\nImplementation-Vendor-Id: com.example\n")}, "com.example:my-app", "2.0", "pkg:maven/com.example/my-app@2.0"},
 		"odd.jar":                           {[]file{text("META-INF/MANIFEST.MF", "Implementation-Version: ${version}\n")}, "odd", "", ""},
-		"util.jar":                          {[]file{text("meta-inf/manifest.mf", bundle)}, "org.eclipse.osgi:org.eclipse.osgi.util", "3.5.0", "pkg:maven/org.eclipse.osgi/org.eclipse.osgi.util@3.5.0"},
+		"util.jar":                          {[]file{text("meta-inf/manifest.mf", bundle)}, "org.eclipse.osgi.util:util", "3.5.0", "pkg:maven/org.eclipse.osgi.util/util@3.5.0"},
 		"lib.jar":                           {[]file{properties("com.example", "lib", "1")}, "com.example:lib", "1", "pkg:maven/com.example/lib@1"},
 	} {
 		t.Run(name, func(t *testing.T) {

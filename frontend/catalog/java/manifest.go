@@ -70,36 +70,59 @@ func (m manifest) symbolicName() string {
 	return strings.TrimSpace(name)
 }
 
-// describe is the package for an archive without Maven's files. The group is a
-// guess in the way that others guess it, so that they find the same: the
-// vendor's or the bundle's name, else what the archive's name says, else the
-// artifact, as for the libraries that are older than groups.
+// describe is the package for an archive without Maven's files.
 func (m manifest) describe(file string) sbom.Package {
 	artifact, version := splitName(file)
 	fromName := version != ""
 	if version == "" {
 		version = m.value("implementation-version", "bundle-version", "specification-version")
 	}
-	symbolic := m.symbolicName()
-	if !fromName && dotted.MatchString(symbolic) {
-		artifact = symbolic
-	}
-	group := m.value("implementation-vendor-id")
-	if !dotted.MatchString(group) {
-		group = ""
-		if dotted.MatchString(symbolic) {
-			group = symbolic[:strings.LastIndexByte(symbolic, '.')]
-		} else if i := strings.LastIndexByte(artifact, '.'); i > 0 {
-			group = strings.ToLower(artifact[:i])
-		} else if fromName {
-			group = artifact
-		}
+	group := m.group(artifact)
+	if group == "" && fromName {
+		// As for the libraries that are older than groups: junit:junit. Others
+		// guess the same, so that what they know of a package is found.
+		group = artifact
 	}
 	return newPackage(group, artifact, version)
 }
 
 // dotted is a reversed domain name.
 var dotted = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+$`)
+
+// group is the group that the artifact's name, the bundle's, or the vendor's
+// points to; "" if none does.
+func (m manifest) group(artifact string) string {
+	symbolic := m.symbolicName()
+	if strings.HasPrefix(symbolic, "org.objectweb.asm") {
+		return "org.ow2.asm" // in most applications, and always without Maven's files
+	}
+	for _, name := range []string{artifact, symbolic} {
+		if dotted.MatchString(name) {
+			return groupOf(strings.ToLower(name), artifact)
+		}
+	}
+	if name := m.value("extension-name", "implementation-vendor-id"); dotted.MatchString(name) {
+		return name
+	}
+	return ""
+}
+
+// groupOf is the group in a bundle's name. The last part of the name goes if it
+// is the artifact (com.fasterxml.jackson.core.jackson-databind) or a part of it
+// (org.apache.commons.lang3 for commons-lang3), unless the artifact's name is a
+// plain word (com.google.guava) or there would be nothing but a top-level
+// domain left (com.h2database, javax.inject).
+func groupOf(name, artifact string) string {
+	i := strings.LastIndexByte(name, '.')
+	above, last := name[:i], name[i+1:]
+	switch {
+	case !strings.Contains(above, "."), !strings.Contains(strings.ToLower(artifact), last):
+		return name
+	case last == artifact && !strings.Contains(last, "-") && !strings.HasSuffix(above, "."+last):
+		return name
+	}
+	return above
+}
 
 // complete adds what nothing else said.
 func (m manifest) complete(p *sbom.Package) {
