@@ -135,6 +135,9 @@ func mentioned(data []byte) []string {
 	orLater, only := later.Match(data), onlyVersion(data)
 	for _, m := range common.FindAllSubmatch(data, -1) {
 		name := string(m[1])
+		if name == "BSD" {
+			name = "BSD-3-clause" // the text there is that of the University of California
+		}
 		if newest.MatchString(name) && only != "" {
 			name += "-" + only
 		}
