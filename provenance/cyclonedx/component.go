@@ -27,11 +27,7 @@ var algorithms = map[string]cdx.HashAlgorithm{
 // what stands between them in the whole name.
 var groups = map[string]string{"npm": "/", "maven": ":"}
 
-// licenceChars is what expressions consist of (SPDX 2.3, Annex D).
-var (
-	licenceChars = regexp.MustCompile(`^[A-Za-z0-9.+\-() ]+$`)
-	licenceRef   = regexp.MustCompile(`LicenseRef-[A-Za-z0-9.\-]+`)
-)
+var licenceRef = regexp.MustCompile(`LicenseRef-[A-Za-z0-9.\-]+`)
 
 func itemComponent(item sbom.Item, ids []string, at int, single map[string]bool) cdx.Component {
 	c := cdx.Component{
@@ -94,7 +90,7 @@ func itemProperties(item sbom.Item, ids []string) properties {
 // there with its text; where it is part of an expression, which cannot hold
 // one, the text is a property.
 func licences(p sbom.Package, props *properties) *cdx.Licenses {
-	if p.License == "" || len(p.License) > sbom.MaxText || !licenceChars.MatchString(p.License) {
+	if sbom.Expression(p.License) == "" {
 		return nil
 	}
 	text := func(ref string) string {

@@ -64,7 +64,7 @@ const (
 
 // Write makes the document of an image.
 func Write(inv *sbom.Inventory, img sbom.Image) ([]byte, error) {
-	refs := sbom.Identifiers{imageRef: true, baseRef: true}
+	refs := sbom.Identifiers{imageRef: 0, baseRef: 0}
 	bom := cdx.BOM{
 		JSONSchema: schema, BOMFormat: cdx.BOMFormat, SpecVersion: cdx.SpecVersion1_6, Version: 1,
 		Metadata: metadata(inv, img),

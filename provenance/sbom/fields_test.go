@@ -63,7 +63,7 @@ func TestIdentifiersAreUnique(t *testing.T) {
 		{Package: npm("a", "1")}, {Package: npm("a", "2")}, {Package: npm("b", "1")}, {Package: npm("@b", "1")}, {Package: npm("a-1", "")},
 		{Package: npm("", "")}, {Package: npm("", "")}, {Package: npm(strings.Repeat("x", 500), "1")}, {Package: npm(strings.Repeat("x", 500), "2")},
 	}
-	ids := sbom.Identifiers{"npm-b": true}.Items(items)
+	ids := sbom.Identifiers{"npm-b": 0}.Items(items)
 	require.Equal(t, []string{"npm-a-1", "npm-a-2"}, ids[:2])
 	seen := map[string]bool{"npm-b": true}
 	for _, id := range ids {
@@ -71,5 +71,48 @@ func TestIdentifiersAreUnique(t *testing.T) {
 		require.Regexp(t, `^[A-Za-z0-9.-]{1,200}$`, id)
 		seen[id] = true
 	}
-	require.Equal(t, ids, sbom.Identifiers{"npm-b": true}.Items(items))
+	require.Equal(t, ids, sbom.Identifiers{"npm-b": 0}.Items(items))
+
+	// As many of the same as a document may have: not one try for each pair.
+	same := make([]sbom.Item, 100_000)
+	require.Equal(t, "generic-x-1", func() string {
+		for i := range same {
+			same[i].Package = sbom.Package{Type: "generic", Name: "x", Version: "1"}
+		}
+		return sbom.Identifiers{}.Items(same)[0]
+	}())
+}
+
+func TestExpression(t *testing.T) {
+	for _, good := range []string{
+		"MIT", "GPL-2.0+", "MIT AND (Apache-2.0 OR LicenseRef-x.1)", "GPL-2.0-only WITH Classpath-exception-2.0", "((MIT))",
+	} {
+		require.Equal(t, good, sbom.Expression(good))
+	}
+	for _, bad := range []string{
+		"", "MIT OR", "OR MIT", "MIT MIT", "(MIT", "MIT)", "()", "MIT WITH", "MIT WITH (x)", "MIT or Apache-2.0", "MIT/Apache", "GPL v2",
+		"DocumentRef-x:LicenseRef-y", "NOASSERTION", "NONE", "MIT\n", "a,b", "+", "(MIT) WITH x",
+		strings.Repeat("(", 100) + "MIT" + strings.Repeat(")", 100), strings.Repeat("MIT AND ", 1000) + "MIT",
+	} {
+		require.Empty(t, sbom.Expression(bad), bad)
+	}
+}
+
+// FuzzExpression: what is one stays one in brackets and beside another.
+func FuzzExpression(f *testing.F) {
+	for _, seed := range []string{"MIT", "MIT AND (A OR B)", "A WITH b", "((", "A+", "AND"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := sbom.Expression(s)
+		if got == "" {
+			require.Empty(t, sbom.Expression("MIT OR "+s+" ("))
+			return
+		}
+		require.Equal(t, s, got)
+		require.Equal(t, strings.Count(s, "("), strings.Count(s, ")"))
+		if len(s) < 100 {
+			require.NotEmpty(t, sbom.Expression("("+s+") AND MIT"))
+		}
+	})
 }

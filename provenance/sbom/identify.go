@@ -13,8 +13,10 @@ import (
 const maxID = 128
 
 // Identifiers gives out names within a document, each once, in the characters
-// that both SPDX and CycloneDX take: letters, digits, dot and hyphen.
-type Identifiers map[string]bool
+// that both SPDX and CycloneDX take: letters, digits, dot and hyphen. Its keys
+// are those that are taken; of one that was asked for again, the value is how
+// often.
+type Identifiers map[string]int
 
 // Items gives each item an identifier that says what it is: type and name,
 // with the version where several versions are there, and with a part of the
@@ -36,23 +38,22 @@ func (ids Identifiers) Items(items []Item) []string {
 	return out
 }
 
-// Take returns the first identifier that nobody has: short, long, or short
-// with a part of the SHA-256 of whole.
+// Take returns the first identifier that nobody has: short, long, short with a
+// part of the SHA-256 of whole, or that with a number.
 func (ids Identifiers) Take(short, long, whole string) string {
 	sum := sha256.Sum256([]byte(long + "\x00" + whole))
-	digest := hex.EncodeToString(sum[:8])
-	for n := 0; ; n++ {
-		id := idString(short)
-		switch {
-		case n == 1:
-			id = idString(long)
-		case n == 2:
-			id += "-" + digest
-		case n > 2:
-			id += fmt.Sprintf("-%s-%d", digest, n)
+	hashed := idString(short) + "-" + hex.EncodeToString(sum[:8])
+	for _, id := range []string{idString(short), idString(long), hashed} {
+		if _, taken := ids[id]; id != "" && !taken {
+			ids[id] = 0
+			return id
 		}
-		if id != "" && !ids[id] {
-			ids[id] = true
+	}
+	for {
+		ids[hashed]++
+		id := fmt.Sprintf("%s-%d", hashed, ids[hashed])
+		if _, taken := ids[id]; !taken {
+			ids[id] = 0
 			return id
 		}
 	}

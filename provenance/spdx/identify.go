@@ -21,7 +21,7 @@ type identifiers struct {
 }
 
 func identify(inv *sbom.Inventory, img sbom.Image) identifiers {
-	taken := sbom.Identifiers{documentID: true, imageID: true, baseID: true}
+	taken := sbom.Identifiers{documentID: 0, imageID: 0, baseID: 0}
 	var ids identifiers
 	if inv.System != nil {
 		// Trivy takes for the operating system what starts like this.

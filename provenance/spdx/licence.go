@@ -27,11 +27,7 @@ type licences struct {
 // unknownText stands for a text that nobody found: SPDX wants one.
 const unknownText = "The text of this licence was not found."
 
-// licenceChars is what expressions consist of (SPDX 2.3, Annex D).
-var (
-	licenceChars = regexp.MustCompile(`^[A-Za-z0-9.+\-() ]+$`)
-	licenceRef   = regexp.MustCompile(`LicenseRef-[A-Za-z0-9.\-]+`)
-)
+var licenceRef = regexp.MustCompile(`LicenseRef-[A-Za-z0-9.\-]+`)
 
 func collectLicences(items []sbom.Item) *licences {
 	l := &licences{texts: map[string]map[string]bool{}, used: map[string]string{}}
@@ -57,7 +53,7 @@ func licenceText(p sbom.Package, ref string) string {
 // expression is the licence of a package as this document may write it, or ""
 // if it has none that can be written.
 func (l *licences) expression(p sbom.Package) string {
-	if len(p.License) > sbom.MaxText || !licenceChars.MatchString(p.License) {
+	if sbom.Expression(p.License) == "" {
 		return ""
 	}
 	return licenceRef.ReplaceAllStringFunc(p.License, func(ref string) string {

@@ -52,6 +52,19 @@ func requireValid(t *testing.T, data []byte) {
 		require.False(t, seen[id], "%s twice", id)
 		seen[id] = true
 	}
+	for _, f := range doc.Files {
+		seen[string(f.FileSPDXIdentifier)] = true
+	}
+	others := map[string]bool{"": true}
+	for _, ref := range doc.ExternalDocumentReferences {
+		others[string(ref.DocumentRefID)] = true
+	}
+	seen["DOCUMENT"] = true
+	for _, r := range doc.Relationships {
+		require.True(t, seen[string(r.RefA.ElementRefID)], "%+v", r)
+		require.True(t, r.RefB.SpecialID != "" || r.RefB.DocumentRefID != "" || seen[string(r.RefB.ElementRefID)], "%+v", r)
+		require.True(t, others[string(r.RefB.DocumentRefID)], "%+v", r)
+	}
 }
 
 // requireGolden compares with a file, indented so that people can read it.
@@ -120,6 +133,7 @@ func TestHostileFields(t *testing.T) {
 		"quotes":             {Type: "npm", Name: `"}]`, Version: `\`, Supplier: `Organization: "x" \`, License: `MIT" OR`, PURL: `pkg:npm/"`},
 		"NOASSERTION":        {Type: "NOASSERTION", Name: "NOASSERTION", Supplier: "Person: NOASSERTION", License: "NOASSERTION"},
 		"broken checksum":    {Type: "npm", Name: "x", Checksums: map[string]string{"SHA256": "zz", "": "", "SHA1": "00"}},
+		"no expression":      {Type: "npm", Name: "x", License: "MIT OR"},
 		"foreign licence":    {Type: "npm", Name: "x", License: "DocumentRef-x:LicenseRef-y"},
 		"no URL":             {Type: "npm", Name: "x", PURL: "https://example.com", Homepage: "javascript:alert(1)"},
 	} {
