@@ -66,7 +66,7 @@ func (f *attachFlags) run(cmd *cobra.Command, arg string, stdio Stdio) error {
 	if err != nil {
 		return fmt.Errorf("%w: attach %s: %w", errFailed, arg, err)
 	}
-	done, err := attach.Attach(ctx, img.location, img.digest, matcher, repo, f.dry)
+	done, err := attach.Attach(ctx, evidence.Cached(img.location), img.digest, matcher, repo, f.dry)
 	if printErr := printAttached(stdio, f.output, img, done); printErr != nil {
 		return fmt.Errorf("%w: write what was attached: %w", errFailed, printErr)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/plombproject/plomb/verify"
 	"github.com/plombproject/plomb/verify/decision"
 	"github.com/plombproject/plomb/verify/documents"
+	"github.com/plombproject/plomb/verify/evidence"
 	"github.com/plombproject/plomb/verify/policy"
 )
 
@@ -57,6 +58,7 @@ func (f *documentFlags) document(ctx context.Context, cmd *cobra.Command, arg st
 	if refused != nil {
 		return nil, none, fmt.Errorf("%w: %s", errFailed, refused.Reason)
 	}
+	req.Location = evidence.Cached(req.Location)
 	img, err := f.find(ctx, &req, matcher, verified, stdio)
 	return img, req, err
 }

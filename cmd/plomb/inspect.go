@@ -50,7 +50,7 @@ func runInspect(ctx context.Context, f imageFlags, arg string, stdio Stdio) erro
 	if err != nil {
 		return fmt.Errorf("%w: inspect %s: %w", errFailed, arg, err)
 	}
-	report, err := inspect.Inspect(ctx, img.name, img.digest, img.location)
+	report, err := inspect.Inspect(ctx, img.name, img.digest, evidence.Cached(img.location))
 	if err != nil {
 		return fmt.Errorf("%w: inspect %s: %w", errFailed, arg, err)
 	}

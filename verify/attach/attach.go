@@ -25,6 +25,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/plombproject/plomb/internal/limit"
 	"github.com/plombproject/plomb/provenance"
 	"github.com/plombproject/plomb/verify/binding"
 	"github.com/plombproject/plomb/verify/evidence"
@@ -41,6 +42,10 @@ const (
 	// The annotations of cosign and of Sigstore's other clients.
 	annotationContent       = "dev.sigstore.bundle.content"
 	annotationPredicateType = "dev.sigstore.bundle.predicateType"
+
+	// maxBundles bounds all bundles of an image together, in bytes. A signed
+	// image has one.
+	maxBundles = 2 * provenance.MaxBundleSize
 
 	// attempts bounds how often the list under a fallback tag is written, when
 	// somebody else writes it at the same time.
@@ -97,13 +102,9 @@ func Attach(ctx context.Context, location evidence.Location, dgst digest.Digest,
 		return nil, err
 	}
 	// All that can be said against it, before anything is written.
-	var referrers []referrer
-	for _, m := range img.Manifests {
-		r, err := prepare(ctx, location, m)
-		if err != nil {
-			return nil, err
-		}
-		referrers = append(referrers, r)
+	referrers, err := prepareAll(ctx, location, img)
+	if err != nil {
+		return nil, err
 	}
 	var done []Outcome
 	for _, r := range referrers {
@@ -114,6 +115,26 @@ func Attach(ctx context.Context, location evidence.Location, dgst digest.Digest,
 		done = append(done, o)
 	}
 	return done, nil
+}
+
+// prepareAll keeps one copy of each bundle.
+func prepareAll(ctx context.Context, location evidence.Location, img *image.Image) ([]referrer, error) {
+	var list []referrer
+	bundles, total := map[digest.Digest][]byte{}, 0
+	for _, m := range img.Manifests {
+		r, err := prepare(ctx, location, m)
+		if err != nil {
+			return nil, err
+		}
+		if known, ok := bundles[r.outcome.Bundle]; ok {
+			r.bundle = known
+		} else if total += len(r.bundle); total > maxBundles {
+			return nil, fmt.Errorf("%w: the bundles of %s have more than %d bytes", limit.ErrTooLarge, img.Digest, maxBundles)
+		}
+		bundles[r.outcome.Bundle] = r.bundle
+		list = append(list, r)
+	}
+	return list, nil
 }
 
 // AnyPlatform matches every platform that some machine could be.
