@@ -11,8 +11,8 @@ package materials
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -36,7 +36,7 @@ var pinnedSchemes = []string{"oci-layout", "docker-image+blob", "oci-layout+blob
 func Of(defs []*pb.Definition, skip string, facts Facts, more ...slsa.ResourceDescriptor) ([]slsa.ResourceDescriptor, error) {
 	found := map[string]slsa.ResourceDescriptor{}
 	for _, d := range more {
-		found[d.URI+" "+pin(d)] = d
+		found[key(d)] = d
 	}
 	for _, def := range defs {
 		for _, dt := range def.Def {
@@ -52,32 +52,29 @@ func Of(defs []*pb.Definition, skip string, facts Facts, more ...slsa.ResourceDe
 			if err != nil {
 				return nil, err
 			}
-			found[d.URI+" "+pin(d)] = d
+			found[key(d)] = d
 		}
 	}
 	return ordered(found), nil
 }
 
+// ordered sorts by URI, which has no space in it, and then by the rest.
 func ordered(found map[string]slsa.ResourceDescriptor) []slsa.ResourceDescriptor {
 	out := make([]slsa.ResourceDescriptor, 0, len(found))
-	for _, d := range found {
-		out = append(out, d)
+	for _, k := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, found[k])
 	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].URI != out[j].URI {
-			return out[i].URI < out[j].URI
-		}
-		return pin(out[i]) < pin(out[j])
-	})
 	return out
 }
 
-// pin is the digest of d as text; a source has at most one.
-func pin(d slsa.ResourceDescriptor) string {
+// key tells dependencies apart: by their URI and digest, of which a source has
+// at most one, and a local context by what was asked of it as well.
+func key(d slsa.ResourceDescriptor) string {
+	pin := ""
 	for algorithm, sum := range d.Digest {
-		return algorithm + ":" + sum
+		pin = algorithm + ":" + sum
 	}
-	return ""
+	return fmt.Sprintf("%s %s %q", d.URI, pin, d.Annotations[slsa.AnnotationFilter])
 }
 
 func descriptor(src *pb.SourceOp, platform *pb.Platform, known *Fact) (slsa.ResourceDescriptor, error) {
