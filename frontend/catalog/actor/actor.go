@@ -6,6 +6,7 @@
 package actor
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 	"unicode"
@@ -22,7 +23,7 @@ var (
 // together are words that people have in no name of their own.
 var together = words("inc incorporated corp corporation ltd limited llc gmbh foundation project team group authors contributors " +
 	"developers maintainers community company organization organisation institute university consortium association authority " +
-	"committee software lab labs technologies systems packager packagers")
+	"committee software lab labs technologies systems ecosystem packager packagers")
 
 func words(text string) map[string]bool {
 	out := map[string]bool{}
@@ -43,18 +44,16 @@ func isTogether(name string) bool {
 
 // Parse reads "Name <mail> (url)", as package files write it. It returns "" if
 // there is no name and no mail.
-func Parse(text string) string {
-	mail := ""
-	if m := mailbox.FindStringSubmatch(text); m != nil {
-		mail = m[1]
-		text = strings.Replace(text, m[0], " ", 1)
-	}
-	return New(address.ReplaceAllString(text, " "), mail)
-}
+func Parse(text string) string { return New(text, "") }
 
-// New is for a name and a mail address, either of which may be empty.
+// New is for a name and a mail address, either of which may be empty. Where
+// the name has an address in it, that stands in for one.
 func New(name, mail string) string {
-	name = clean(name)
+	if m := mailbox.FindStringSubmatch(name); m != nil {
+		name = strings.Replace(name, m[0], " ", 1)
+		mail = cmp.Or(mail, m[1])
+	}
+	name = clean(address.ReplaceAllString(name, " "))
 	if m := mailbox.FindStringSubmatch(mail); m != nil {
 		mail = m[1]
 	} else {

@@ -31,6 +31,7 @@ func TestParse(t *testing.T) {
 func TestNew(t *testing.T) {
 	require.Equal(t, "Person: Jane", actor.New("Jane", "no address"))
 	require.Equal(t, "Person: Jane (j@example.org)", actor.New("Jane\n", "<j@example.org>"))
+	require.Equal(t, "Organization: The developers (a@example.org)", actor.New("The developers <d@example.org>", "a@example.org"))
 	require.Equal(t, "Organization: Example", actor.Organization(" Example "))
 	require.Empty(t, actor.Organization("()"))
 }

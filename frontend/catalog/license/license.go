@@ -5,8 +5,7 @@
 // SPDX licence list in their present spelling, and a declared LicenseRef- for
 // everything else, so that nothing that was said gets lost.
 //
-// It reads what a package says of itself. It does not look at licence files
-// and gives no legal opinion: where a name leaves open which licence is meant
+// It reads what a package says of itself and gives no legal opinion: where a name leaves open which licence is meant
 // ("BSD"), the name itself stays.
 package license
 
@@ -26,6 +25,13 @@ func Normalise(text string) (expression string, refs map[string]string) {
 	d := declared{}
 	e := d.field(text)
 	return e.String(), d.result()
+}
+
+// FromText returns the id of the licence that a licence file is the text of,
+// or "" if it is none of the common ones, or more than one.
+func FromText(text string) string {
+	id, _ := recognise(text)
+	return id
 }
 
 // All returns the expression for several licence fields that hold at once.

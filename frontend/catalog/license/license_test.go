@@ -174,6 +174,12 @@ func TestNormaliseBoundsALongText(t *testing.T) {
 	requireValid(t, expression, refs)
 }
 
+func TestFromText(t *testing.T) {
+	require.Equal(t, "MIT", license.FromText(mitText))
+	require.Empty(t, license.FromText("MIT"), "a name is no text")
+	require.Empty(t, license.FromText(mitText+strings.Repeat("and more ", 1<<12)))
+}
+
 func TestFullTextThatBundlesLicencesIsNoneOfThem(t *testing.T) {
 	text := mitText + "\nRedistribution and use in source and binary forms. Redistributions in binary form must reproduce the above copyright notice. Neither the name of X"
 	expression, refs := license.Normalise(text)

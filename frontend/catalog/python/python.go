@@ -19,6 +19,7 @@ import (
 
 	"github.com/plombproject/plomb/frontend/catalog/archive"
 	"github.com/plombproject/plomb/frontend/catalog/ecosystem"
+	"github.com/plombproject/plomb/frontend/catalog/license"
 	"github.com/plombproject/plomb/provenance/sbom"
 )
 
@@ -26,6 +27,9 @@ const (
 	// maxMetadata is the largest metadata file in bytes. It holds the package's
 	// description, which may be a manual.
 	maxMetadata = 8 << 20
+	// maxLicenseFile is the largest licence file in bytes that is compared with
+	// the common licences.
+	maxLicenseFile = 64 << 10
 	// maxArchive is the largest egg or wheel in bytes: some have a machine
 	// learning framework in them.
 	maxArchive = 4 << 30
@@ -65,6 +69,9 @@ func read(_ context.Context, t ecosystem.Tree, p string, _ fs.FileInfo) ([]sbom.
 	if err != nil {
 		return nil, err
 	}
+	if distribution.License == "" {
+		distribution.License = licenseFile(t, path.Dir(p), headers(text)["license-file"])
+	}
 	// "The REQUESTED file is created when a distribution is installed by direct
 	// user request" (recording installed projects, PyPA).
 	if path.Base(p) == "METADATA" {
@@ -73,6 +80,21 @@ func read(_ context.Context, t ecosystem.Tree, p string, _ fs.FileInfo) ([]sbom.
 		}
 	}
 	return []sbom.Package{distribution}, nil
+}
+
+// licenseFile is the licence of a distribution that says nothing but which file
+// has its licence, "" if there are several or the text is no common one. Files
+// are in the metadata folder, since metadata 2.4 in its folder licenses.
+func licenseFile(t ecosystem.Tree, dir string, names []string) string {
+	if len(names) != 1 {
+		return ""
+	}
+	for _, folder := range []string{dir, path.Join(dir, "licenses")} {
+		if text, err := t.ReadAll(path.Join(folder, path.Clean("/"+names[0])), maxLicenseFile); err == nil {
+			return license.FromText(string(text))
+		}
+	}
+	return ""
 }
 
 // readArchive reads the metadata files in an egg or a wheel.

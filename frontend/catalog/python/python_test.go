@@ -6,6 +6,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"path"
 	"strings"
 	"testing"
 
@@ -39,8 +40,8 @@ Name: this is the description, not a field
 `
 
 func TestReadsDistInfo(t *testing.T) {
-	const path = "/usr/lib/python3/site-packages/demo-4.1.0.dist-info/METADATA"
-	packages, err := treetest.Tree{path: []byte(wheelMetadata)}.Read(t, python.Readers(), path)
+	const at = "/usr/lib/python3/site-packages/demo-4.1.0.dist-info/METADATA"
+	packages, err := treetest.Tree{at: []byte(wheelMetadata)}.Read(t, python.Readers(), at)
 	require.NoError(t, err)
 	require.Equal(t, []sbom.Package{{
 		Type: "pypi", Name: "Typing_Extensions.Demo", Version: "4.1.0", PURL: "pkg:pypi/typing-extensions.demo@4.1.0",
@@ -64,6 +65,31 @@ func TestTopIsWhatWasRequested(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, a[0].Top)
 	require.False(t, b[0].Top)
+}
+
+func TestLicenceFileSpeaksWhereNothingElseDoes(t *testing.T) {
+	const isc = "Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted, provided that"
+	for name, test := range map[string]struct {
+		metadata, file, want string
+	}{
+		"beside":     {"License-File: LICENSE\n", "LICENSE", "ISC"},
+		"in folder":  {"License-File: doc/LICENSE\n", "licenses/doc/LICENSE", "ISC"},
+		"outside":    {"License-File: ../../LICENSE\n", "../../LICENSE", ""},
+		"two files":  {"License-File: LICENSE\nLicense-File: COPYING\n", "LICENSE", ""},
+		"not needed": {"License: MIT\nLicense-File: LICENSE\n", "LICENSE", "MIT"},
+		"missing":    {"License-File: LICENSE\n", "other", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const dir = "/usr/lib/a-1.dist-info"
+			tree := treetest.Tree{
+				dir + "/METADATA":         []byte("Name: a\n" + test.metadata),
+				path.Join(dir, test.file): []byte(isc),
+			}
+			packages, err := tree.Read(t, python.Readers(), dir+"/METADATA")
+			require.NoError(t, err)
+			require.Equal(t, test.want, packages[0].License)
+		})
+	}
 }
 
 func TestMetadata(t *testing.T) {
