@@ -117,16 +117,18 @@ func (d *document) relate(from common.ElementID, relation string, to common.Elem
 	})
 }
 
-// refer names another document, and says which element it is about.
+// refer names another document, and says which element it is about. Not with
+// DESCRIBED_BY, which would be SPDX's word for it: syft looks at its last part
+// only, and takes the element for what this document is about.
 func (d *document) refer(ref common.DocumentID, other sbom.Document, about common.ElementID) {
 	d.ExternalDocumentReferences = append(d.ExternalDocumentReferences, v2_3.ExternalDocumentRef{
 		DocumentRefID: ref, URI: other.Namespace,
 		Checksum: common.Checksum{Algorithm: common.SHA1, Value: other.SHA1},
 	})
 	d.Relationships = append(d.Relationships, &v2_3.Relationship{
-		RefA:         common.DocElementID{ElementRefID: about},
-		RefB:         common.DocElementID{DocumentRefID: ref, ElementRefID: documentID},
-		Relationship: common.TypeRelationshipDescribeBy,
+		RefA:         common.DocElementID{DocumentRefID: ref, ElementRefID: documentID},
+		RefB:         common.DocElementID{ElementRefID: about},
+		Relationship: common.TypeRelationshipMetafileOf,
 	})
 }
 

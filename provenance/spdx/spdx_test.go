@@ -60,11 +60,16 @@ func requireValid(t *testing.T, data []byte) {
 		others[string(ref.DocumentRefID)] = true
 	}
 	seen["DOCUMENT"] = true
+	described := 0
 	for _, r := range doc.Relationships {
+		if r.RefA.ElementRefID == "DOCUMENT" && r.Relationship == "DESCRIBES" || r.RefB.ElementRefID == "DOCUMENT" && r.Relationship == "DESCRIBED_BY" {
+			described++
+		}
 		require.True(t, seen[string(r.RefA.ElementRefID)], "%+v", r)
 		require.True(t, r.RefB.SpecialID != "" || r.RefB.DocumentRefID != "" || seen[string(r.RefB.ElementRefID)], "%+v", r)
-		require.True(t, others[string(r.RefB.DocumentRefID)], "%+v", r)
+		require.True(t, others[string(r.RefA.DocumentRefID)] && others[string(r.RefB.DocumentRefID)], "%+v", r)
 	}
+	require.Equal(t, 1, described, "syft and grype find the image by this")
 }
 
 // requireGolden compares with a file, indented so that people can read it.
