@@ -9,6 +9,7 @@ import (
 	"github.com/plombproject/plomb/frontend/catalog/dpkg"
 	"github.com/plombproject/plomb/frontend/catalog/ecosystem"
 	"github.com/plombproject/plomb/frontend/catalog/golang"
+	"github.com/plombproject/plomb/frontend/catalog/java"
 	"github.com/plombproject/plomb/frontend/catalog/npm"
 	"github.com/plombproject/plomb/frontend/catalog/python"
 	"github.com/plombproject/plomb/frontend/catalog/rpm"
@@ -30,6 +31,7 @@ func readers() []reader {
 		python.Readers(),
 		npm.Readers(),
 		rust.Readers(),
+		java.Readers(),
 	)
 }
 
