@@ -133,3 +133,17 @@ func FuzzWithoutCredentials(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a history holds around it, the value of a secret argument is gone.
+func FuzzMaskInstruction(f *testing.F) {
+	for _, seed := range []string{"", "RUN |1 ", "NPM_TOKEN=", `"`, "'", "a=\"b", "\xff=", "=[masked]"} {
+		f.Add(seed, seed)
+	}
+	m := materials.NewMask(nil, map[string]string{"NPM_TOKEN": "s3cr3tpassword"})
+	f.Fuzz(func(t *testing.T, before, after string) {
+		got := m.Instruction(before + "NPM_TOKEN=s3cr3tpassword" + after)
+		if strings.Contains(got, "s3cr3tpassword") {
+			t.Fatalf("%q keeps the value", got)
+		}
+	})
+}
