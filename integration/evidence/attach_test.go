@@ -32,7 +32,7 @@ func cosign(t *testing.T, args ...string) outcome {
 
 func verifyAttestation(t *testing.T, ref string, more ...string) outcome {
 	t.Helper()
-	return cosign(t, append([]string{"verify-attestation", "--new-bundle-format", "--type", "slsaprovenance1",
+	return cosign(t, append([]string{"verify-attestation", "--type", "slsaprovenance1",
 		"--trusted-root", on.TrustedRoot(), "--certificate-oidc-issuer", issuer, "--certificate-identity-regexp", identity,
 		"--allow-http-registry"}, append(more, ref)...)...)
 }
@@ -65,6 +65,8 @@ func TestCosignVerifiesWhatIsAttached(t *testing.T) {
 	require.True(t, first[0].Named)
 	require.Equal(t, strings.Replace(first[0].Manifest.String(), ":", "-", 1), first[0].Tag, "the stand's registry has no referrers API")
 
+	o = verifyAttestation(t, manifest, "--new-bundle-format")
+	require.Zero(t, o.status, o.all())
 	o = verifyAttestation(t, manifest)
 	require.Zero(t, o.status, o.all())
 	var envelope struct{ Payload []byte }
