@@ -74,6 +74,21 @@ func TestSigned(t *testing.T) {
 	require.Len(t, store.Requests(), 3)
 }
 
+// Platforms are compared as containerd compares them.
+func TestPlatforms(t *testing.T) {
+	for platform, want := range map[string]string{
+		"linux/amd64": "signed", "linux/amd64/v1": "signed", "linux/x86_64": "signed",
+		"linux/amd64/v3": "unsigned", "linux/arm64": "unsigned", "windows/amd64": "unsigned", "amd64": "unsigned", "": "unsigned", "a/b/c/d": "unsigned",
+	} {
+		store, subject := stored(t, nil, good)
+		p := verifytest.Provenance()
+		p.RunDetails.Byproducts = []slsa.ResourceDescriptor{good.Byproduct(slsa.ByproductSBOM, platform)}
+		list, err := byproducts.Check(t.Context(), store, subject, &p)
+		require.NoError(t, err)
+		require.Equal(t, want, statuses(list), platform)
+	}
+}
+
 func TestNoAttestations(t *testing.T) {
 	store, subject := stored(t, nil)
 	p := verifytest.Provenance()
