@@ -83,6 +83,9 @@ func itemProperties(item sbom.Item, ids []string) properties {
 	for _, part := range item.Contains {
 		p.add(propContains, ids[part])
 	}
+	for _, element := range sbom.Unknown(item) {
+		p.add(propUnknown, element)
+	}
 	return p
 }
 

@@ -49,6 +49,7 @@ const (
 	propArch        = "plomb:arch"
 	propTop         = "plomb:top"
 	propContains    = "plomb:contains"
+	propUnknown     = "plomb:unknown"
 	propLicence     = "plomb:licenseText:" // and the LicenseRef-
 	propSourceName  = "plomb:source:name"
 	propSource      = "plomb:source:version"

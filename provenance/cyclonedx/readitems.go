@@ -20,7 +20,7 @@ func (r *reading) inventory() *sbom.Inventory {
 	if r.bom.Metadata != nil {
 		p = propertiesOf(r.bom.Metadata.Properties)
 	}
-	inv := &sbom.Inventory{Gaps: &sbom.Gaps{}, System: r.system, Files: p.number(propFiles), Unread: r.unread(p)}
+	inv := &sbom.Inventory{Gaps: map[string]int{}, System: r.system, Files: p.number(propFiles), Unread: r.unread(p)}
 	if p.first(propLevel) == string(sbom.LevelImage) {
 		inv.Level = sbom.LevelImage
 	}
@@ -30,6 +30,7 @@ func (r *reading) inventory() *sbom.Inventory {
 		if f.item {
 			item := itemOf(f.Component)
 			item.Unrelated = f.parent < 0
+			inv.Count(item, propertiesOf(f.Properties)[propUnknown])
 			list, from = append(list, item), append(from, i)
 		}
 	}

@@ -5,6 +5,7 @@ package sbom
 import (
 	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -85,26 +86,59 @@ var documentElements = []struct {
 	{"generation-context", "generation context", []string{CISA}, func(i Image) string { return i.Generation }},
 }
 
-// packageElements is the table of what each package has. Said is what a
-// document says in so many words that it does not know.
+// Elements of a package that a document can say it does not know.
+const (
+	ElementSupplier   = "supplier"
+	ElementVersion    = "version"
+	ElementIdentifier = "identifier"
+	ElementHash       = "hash"
+	ElementLicence    = "licence"
+)
+
+// packageElements is the table of what each package has.
 var packageElements = []struct {
 	element, title string
 	standards      []string
 	has            func(Item) bool
-	said           func(Gaps) int
+	// sayable is set where documents of ours say so if it is not known.
+	sayable bool
 }{
-	{"supplier", "supplier name (software producer)", []string{NTIA, CISA}, func(i Item) bool { return i.Supplier != "" }, func(g Gaps) int { return g.Supplier }},
-	{"name", "component name", []string{NTIA, CISA}, func(i Item) bool { return i.Name != "" }, nil},
-	{"version", "component version", []string{NTIA, CISA}, func(i Item) bool { return i.Version != "" }, nil},
-	{"identifier", "other unique identifiers (software identifiers)", []string{NTIA, CISA}, func(i Item) bool { return i.PURL != "" }, nil},
-	{"relationship", "dependency relationship", []string{NTIA, CISA}, func(i Item) bool { return !i.Unrelated }, nil},
-	{"hash", "component hash", []string{CISA}, func(i Item) bool { return len(i.Checksums) > 0 }, nil},
-	{"licence", "license", []string{CISA}, func(i Item) bool { return i.License != "" }, func(g Gaps) int { return g.License }},
+	{ElementSupplier, "supplier name (software producer)", []string{NTIA, CISA}, func(i Item) bool { kind, _ := Agent(i.Supplier); return kind != "" }, true},
+	{"name", "component name", []string{NTIA, CISA}, func(i Item) bool { return i.Name != "" }, false},
+	{ElementVersion, "component version", []string{NTIA, CISA}, func(i Item) bool { return i.Version != "" }, true},
+	{ElementIdentifier, "other unique identifiers (software identifiers)", []string{NTIA, CISA}, func(i Item) bool { return ValidPURL(i.PURL) != "" }, true},
+	{"relationship", "dependency relationship", []string{NTIA, CISA}, func(i Item) bool { return !i.Unrelated }, false},
+	{ElementHash, "component hash", []string{CISA}, func(i Item) bool { return len(Checksums(i.Checksums)) > 0 }, true},
+	{ElementLicence, "license", []string{CISA}, func(i Item) bool { return Expression(i.License) != "" }, true},
 }
 
-// Check counts the minimum elements. What Merge made is as complete as its
-// document would be: documents of ours say NOASSERTION where there is a way to
-// say it.
+// Unknown lists the elements that a package lacks, and of which a document
+// should say so.
+func Unknown(i Item) []string {
+	var out []string
+	for _, e := range packageElements {
+		if e.sayable && !e.has(i) {
+			out = append(out, e.element)
+		}
+	}
+	return out
+}
+
+// Count notes in Gaps what a document says of a package that it does not know,
+// if it is so.
+func (inv *Inventory) Count(i Item, said []string) {
+	if inv.Gaps == nil {
+		inv.Gaps = map[string]int{}
+	}
+	for _, element := range Unknown(i) {
+		if slices.Contains(said, element) {
+			inv.Gaps[element]++
+		}
+	}
+}
+
+// Check counts the minimum elements. What Merge made has what its document
+// would have, and says what its document would say.
 func Check(inv *Inventory, img Image) *Elements {
 	out := &Elements{
 		Schema: CheckSchema, Packages: len(inv.Items), Unread: len(inv.Unread),
@@ -124,11 +158,11 @@ func Check(inv *Inventory, img Image) *Elements {
 			}
 		}
 		lacking := len(inv.Items) - row.Present
-		if e.said != nil {
+		switch {
+		case inv.Gaps != nil:
+			row.NoAssertion = min(lacking, inv.Gaps[e.element])
+		case e.sayable:
 			row.NoAssertion = lacking
-			if inv.Gaps != nil {
-				row.NoAssertion = min(lacking, e.said(*inv.Gaps))
-			}
 		}
 		row.Missing = lacking - row.NoAssertion
 		row.Share = share(row.Present, len(inv.Items))

@@ -29,15 +29,10 @@ type Inventory struct {
 	Files int
 	// Level is LevelImage where Reduce left packages out, and else "".
 	Level Level
-	// Gaps is set for what was read from a document.
-	Gaps *Gaps
-}
-
-// Gaps counts the packages of which a document says in so many words that it
-// does not know something.
-type Gaps struct {
-	Supplier int
-	License  int
+	// Gaps counts, for what was read from a document, the packages of which the
+	// document says in so many words that it does not know an element of
+	// Unknown. It is nil for what Merge made.
+	Gaps map[string]int
 }
 
 // An Item is one package of an image.

@@ -24,6 +24,9 @@ type packageNote struct {
 	Arch string `json:"arch,omitempty"`
 	// Source, where the name is the package's own or has a space in it.
 	Source *sbom.Source `json:"source,omitempty"`
+	// Unknown are the minimum elements that nobody knows and that SPDX has no
+	// NOASSERTION for.
+	Unknown []string `json:"unknown,omitempty"`
 }
 
 // An imageNote is what the annotation of the image holds.
@@ -101,5 +104,8 @@ func noteOf(item sbom.Item, origins []sbom.Origin) packageNote {
 	if sourceInfo(item.Source) != "" {
 		note.Source = nil
 	}
+	note.Unknown = slices.DeleteFunc(sbom.Unknown(item), func(element string) bool {
+		return element == sbom.ElementSupplier || element == sbom.ElementLicence
+	})
 	return note
 }

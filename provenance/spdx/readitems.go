@@ -39,20 +39,18 @@ func (r *reading) items(inv *sbom.Inventory) ([]int, error) {
 	var list []sbom.Item
 	var from []int // index in the document, of each of list
 	evidence := r.evidence()
-	gaps := &sbom.Gaps{}
-	inv.Gaps = gaps
+	inv.Gaps = map[string]int{}
 	for i, p := range r.doc.Packages {
 		if r.role[i] != asItem {
 			continue
 		}
-		item, err := r.item(p, texts)
+		item, said, err := r.item(p, texts)
 		if err != nil {
 			return nil, err
 		}
 		item.Paths = append(item.Paths, evidence[p.ID]...)
 		item.Unrelated = true
-		count(&gaps.Supplier, p.Supplier == noAssertion)
-		count(&gaps.License, item.License == "" && (p.Declared == noAssertion || p.Concluded == noAssertion))
+		inv.Count(item, said)
 		list, from = append(list, item), append(from, i)
 	}
 	sorted, at := sbom.Order(list)
@@ -64,10 +62,12 @@ func (r *reading) items(inv *sbom.Inventory) ([]int, error) {
 	return order, nil
 }
 
-func (r *reading) item(p wirePackage, texts map[string]string) (sbom.Item, error) {
+// item is a package, and the elements of which the document says that it does
+// not know them.
+func (r *reading) item(p wirePackage, texts map[string]string) (item sbom.Item, said []string, err error) {
 	purl := p.purl()
 	told := sbom.FromPURL(purl)
-	item := sbom.Item{Package: sbom.Package{
+	item = sbom.Item{Package: sbom.Package{
 		Type: cmp.Or(told.Type, "generic"), Name: p.Name, Version: p.Version, Arch: told.Arch, PURL: purl,
 		Supplier: known(p.Supplier), Originator: known(p.Originator),
 		License:  cmp.Or(known(p.Declared), known(p.Concluded)),
@@ -82,24 +82,32 @@ func (r *reading) item(p wirePackage, texts map[string]string) (sbom.Item, error
 			item.Licenses[ref] = found
 		}
 	}
+	if p.Supplier == noAssertion {
+		said = append(said, sbom.ElementSupplier)
+	}
+	if p.Declared == noAssertion || p.Concluded == noAssertion {
+		said = append(said, sbom.ElementLicence)
+	}
 	if !r.ours {
 		item.Name = sbom.WholeName(purl, p.Name)
-		return item, nil
+		return item, said, nil
 	}
 	if item.Name == noAssertion {
 		item.Name = ""
 	}
-	return item, r.noteOn(&item, p)
+	unknown, err := r.noteOn(&item, p)
+	return item, append(said, unknown...), err
 }
 
-// noteOn adds what the annotation of a package of ours says.
-func (r *reading) noteOn(item *sbom.Item, p wirePackage) error {
+// noteOn adds what the annotation of a package of ours says, and returns what it
+// says is not known.
+func (r *reading) noteOn(item *sbom.Item, p wirePackage) (unknown []string, err error) {
 	if len(p.Annotations) == 0 {
-		return nil
+		return nil, nil
 	}
 	var note packageNote
 	if err := strictjson.UnmarshalOpen([]byte(p.Annotations[0].Comment), &note); err != nil {
-		return fmt.Errorf("%w: annotation of %s: %w", ErrInvalid, p.ID, err)
+		return nil, fmt.Errorf("%w: annotation of %s: %w", ErrInvalid, p.ID, err)
 	}
 	if note.Full > 0 && note.Full <= len(r.note.Origins) {
 		note.Origin = r.note.Origins[note.Full-1]
@@ -109,7 +117,7 @@ func (r *reading) noteOn(item *sbom.Item, p wirePackage) error {
 	if note.Source != nil {
 		item.Source = note.Source
 	}
-	return nil
+	return note.Unknown, nil
 }
 
 // A direction is which end of a relationship needs or contains the other.
@@ -160,12 +168,6 @@ func (r *reading) link(inv *sbom.Inventory, order []int) {
 func (r *reading) relate(inv *sbom.Inventory, item int) {
 	if item >= 0 {
 		inv.Items[item].Unrelated = false
-	}
-}
-
-func count(n *int, yes bool) {
-	if yes {
-		*n++
 	}
 }
 
