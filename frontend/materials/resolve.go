@@ -172,10 +172,10 @@ func (r Resolver) PinImage(ctx context.Context, value string, platform *ocispecs
 		return "", err
 	}
 	// A source policy may have it be another one.
-	if got.Op != nil && got.Op.Identifier != op.Identifier || got.Image == nil || got.Image.Digest == "" {
+	if got.Op != nil && got.Op.Identifier != id || got.Image == nil || got.Image.Digest == "" {
 		return value, nil
 	}
-	pinned, err := reference.WithDigest(reference.TagNameOnly(named), got.Image.Digest)
+	pinned, err := reference.WithDigest(named, got.Image.Digest)
 	if err != nil {
 		return "", err
 	}
