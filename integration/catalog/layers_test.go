@@ -120,10 +120,10 @@ func TestOrigins(t *testing.T) {
 	base := sbom.Origin{Base: true}
 	install := sbom.Origin{DiffID: "sha256:install", Instruction: "install"}
 	require.Equal(t, map[string]sbom.Origin{
-		"deb bash": base, "deb python3-flask": install, "pypi flask": install, "npm express": install,
+		"deb bash": base, "deb python3-flask": install, "pypi Flask": install, "npm express": install,
 		"golang github.com/distribution/distribution/v3": install, "maven org.example.guestbook:guestbook-boot": install,
 	}, map[string]sbom.Origin{
-		"deb bash": of["deb bash"], "deb python3-flask": of["deb python3-flask"], "pypi flask": of["pypi flask"],
+		"deb bash": of["deb bash"], "deb python3-flask": of["deb python3-flask"], "pypi Flask": of["pypi Flask"],
 		"npm express": of["npm express"], "golang github.com/distribution/distribution/v3": of["golang github.com/distribution/distribution/v3"],
 		"maven org.example.guestbook:guestbook-boot": of["maven org.example.guestbook:guestbook-boot"],
 	})
