@@ -60,7 +60,7 @@ func imageProperties(inv *sbom.Inventory, img sbom.Image) properties {
 // imageComponent is what the document is about. Its base image is an ancestor.
 func imageComponent(img sbom.Image) cdx.Component {
 	c := cdx.Component{
-		BOMRef: imageRef, Type: cdx.ComponentTypeContainer,
+		BOMRef: imageRef, Type: cdx.ComponentTypeContainer, Supplier: entity(img.Supplier),
 		Name: cmp.Or(sbom.Text(img.Name, sbom.MaxName), imageRef), Version: sbom.Text(img.ID, sbom.MaxName), Hashes: digestHash(img.ID),
 	}
 	if img.Base == nil {

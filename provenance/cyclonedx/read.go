@@ -123,7 +123,7 @@ func (r *reading) image() *sbom.Image {
 	if m.Component == nil {
 		return img
 	}
-	img.ID = m.Component.Version
+	img.ID, img.Supplier = m.Component.Version, agentOf(m.Component.Supplier)
 	if m.Component.Name != imageRef {
 		img.Name = m.Component.Name
 	}

@@ -77,6 +77,9 @@ type Image struct {
 	Created int64
 	// Tool is the name and version of what wrote the documents.
 	Tool string
+	// Supplier is who makes the image, "Organization: X" or "Person: X (mail)",
+	// "" if nobody was named.
+	Supplier string
 	// Author is who answers for the documents, "Organization: X" or
 	// "Person: X (mail)", "" if nobody was named.
 	Author string

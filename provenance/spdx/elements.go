@@ -27,14 +27,23 @@ func newPackage(id common.ElementID, name string) *v2_3.Package {
 	return &v2_3.Package{
 		PackageName:             cmp.Or(sbom.Text(name, sbom.MaxName), noAssertion),
 		PackageSPDXIdentifier:   id,
-		PackageSupplier:         &common.Supplier{Supplier: noAssertion},
+		PackageSupplier:         supplier(""),
 		PackageDownloadLocation: noAssertion,
 		PackageLicenseDeclared:  noAssertion,
 	}
 }
 
+// supplier is an agent, or NOASSERTION.
+func supplier(agent string) *common.Supplier {
+	if kind, name := sbom.Agent(agent); kind != "" {
+		return &common.Supplier{SupplierType: kind, Supplier: name}
+	}
+	return &common.Supplier{Supplier: noAssertion}
+}
+
 func imagePackage(inv *sbom.Inventory, img sbom.Image, s stamp) *v2_3.Package {
 	p := newPackage(imageID, cmp.Or(img.Name, imageID))
+	p.PackageSupplier = supplier(img.Supplier)
 	p.PackageVersion = sbom.Text(img.ID, sbom.MaxName)
 	p.PrimaryPackagePurpose = purposeContainer
 	if p.PackageChecksums = digestChecksum(img.ID); p.PackageChecksums != nil {
@@ -123,9 +132,7 @@ func systemPackage(system *sbom.System, id common.ElementID) *v2_3.Package {
 func itemPackage(item sbom.Item, id common.ElementID, licences *licences, origins []sbom.Origin, s stamp) *v2_3.Package {
 	p := newPackage(id, item.Name)
 	p.PackageVersion = sbom.Text(item.Version, sbom.MaxName)
-	if kind, name := sbom.Agent(item.Supplier); kind != "" {
-		p.PackageSupplier = &common.Supplier{SupplierType: kind, Supplier: name}
-	}
+	p.PackageSupplier = supplier(item.Supplier)
 	if kind, name := sbom.Agent(item.Originator); kind != "" {
 		p.PackageOriginator = &common.Originator{OriginatorType: kind, Originator: name}
 	}

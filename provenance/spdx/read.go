@@ -188,7 +188,7 @@ func (r *reading) image() *sbom.Image {
 	for i, p := range r.doc.Packages {
 		switch r.role[i] {
 		case asImage:
-			img.Name, img.ID = p.Name, p.Version
+			img.Name, img.ID, img.Supplier = p.Name, p.Version, known(p.Supplier)
 			if r.ours && img.Name == imageID {
 				img.Name = ""
 			}

@@ -25,7 +25,7 @@ func sampleImage() sbom.Image {
 				Checksums: map[string]string{"SHA256": hex64}, Use: sbom.UseTool},
 			{Name: "https://example.com/data.tar.gz", URI: "https://example.com/data.tar.gz", Use: sbom.UseDependency},
 		},
-		Created: 1767225600, Tool: "plomb-0.4.0", Author: "Organization: Example & Sons", Generation: sbom.GenerationBuild,
+		Created: 1767225600, Tool: "plomb-0.4.0", Author: "Organization: Example & Sons", Supplier: "Person: J. Doe (j@example.com)", Generation: sbom.GenerationBuild,
 	}
 }
 
