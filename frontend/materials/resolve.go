@@ -162,9 +162,10 @@ func (r Resolver) PinImage(ctx context.Context, value string, platform *ocispecs
 	if _, pinned := named.(reference.Digested); pinned {
 		return value, nil
 	}
-	op := &pb.SourceOp{Identifier: imageScheme + reference.TagNameOnly(named).String()}
-	got, err := r.Client.ResolveSourceMetadata(ctx, op, sourceresolver.Opt{
-		LogName: "[plomb] resolve " + op.Identifier,
+	named = reference.TagNameOnly(named)
+	id := imageScheme + named.String()
+	got, err := r.Client.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: id}, sourceresolver.Opt{
+		LogName: "[plomb] resolve " + id,
 		// Without NoConfig: BuildKit v0.33 tells the digest with the config only.
 		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: platform},
 	})
