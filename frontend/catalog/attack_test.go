@@ -142,19 +142,26 @@ func TestPanicIsOneUnreadFile(t *testing.T) {
 	with.readers = append(with.readers, reader{
 		Name: "careless", Max: 1 << 20, Wants: func(p string, _ fs.FileInfo) bool { return strings.HasSuffix(p, ".bad") },
 		Read: func(context.Context, ecosystem.Tree, string, fs.FileInfo) ([]sbom.Package, error) {
-			var none map[string]int
-			none["x"] = 1
-			return nil, nil
+			var none []sbom.Package
+			return []sbom.Package{none[len(none)]}, nil
 		},
 	})
 	with.owning = append(with.owning, owning{
 		Name: "careless lists", Wants: func(p string) bool { return strings.HasSuffix(p, ".bad") },
 		Read: func(context.Context, ecosystem.Tree, []string, func(string, string)) error { panic("at the disco") },
 	})
-	dir := planted(t, map[string]string{"x.bad": "", "opt/node_modules/good/package.json": good})
+	with.readers = append(with.readers, reader{
+		Name: "rash", Max: 1, Wants: func(p string, _ fs.FileInfo) bool {
+			if strings.HasSuffix(p, "rash") {
+				panic("at once")
+			}
+			return false
+		},
+	})
+	dir := planted(t, map[string]string{"x.bad": "", "rash": "", "opt/node_modules/good/package.json": good})
 	result, err := root(t.Context(), dir, Packages, with)
 	require.NoError(t, err)
-	holds(t, result, []string{"/x.bad: careless lists: the reader gave up", "/x.bad: careless: the reader gave up"})
+	holds(t, result, []string{"/rash: rash: the reader gave up: at once", "/x.bad: careless lists: the reader gave up", "/x.bad: careless: the reader gave up"})
 }
 
 // Errors of readers go into a document: one line, of bounded length, with
@@ -188,7 +195,7 @@ func TestBounds(t *testing.T) {
 		"folder":    {func(s *settings) { s.folderEntries = 19; s.unread = 100 }, 0, []string{"/: more entries"}},
 		"depth":     {func(s *settings) { s.depth = 2; s.unread = 100 }, 20, []string{"/x/y/z: more than 2 folders deep"}},
 		"path":      {func(s *settings) { s.path = 12; s.unread = 100 }, 20, []string{"/x/y/z: longer than 12 bytes"}},
-		"packages":  {func(s *settings) { s.packages = 10; s.unread = 100 }, 5, []string{"/: 16 files with packages are left out"}},
+		"packages":  {func(s *settings) { s.content = 12 << 10; s.unread = 100 }, 5, []string{"/: 16 files with packages are left out"}},
 		"per file":  {func(s *settings) { s.perFile = 1; s.unread = 100 }, 21, []string{"/d/f00.pkg: more packages than are listed"}},
 		"unread":    {func(s *settings) { s.unread = 5 }, 21, []string{"/: 15 more could not be read", "/e00.pkg: broken"}},
 		"total":     {func(s *settings) { s.total = 70; s.unread = 100 }, 10, []string{"/d/f10.pkg: too large"}},

@@ -32,8 +32,15 @@ const (
 	// maxPerFile is how many packages one file may tell of: ten times what the
 	// largest installations of a distribution have.
 	maxPerFile = 50_000
-	// maxPackages is how many there may be in a report.
-	maxPackages = 250_000
+	// maxContent is how many bytes of JSON the packages of a report may be: a
+	// hundred times those of a root filesystem with 3,000 packages. A package
+	// counts as leastContent at least, so that maxPackages is how many there
+	// can be. Twice that is in memory at most.
+	maxContent   = 192 << 20
+	leastContent = 1 << 10
+	maxPackages  = maxContent / leastContent
+	// maxGone is how many bytes the paths that are gone may be.
+	maxGone = 32 << 20
 	// maxUnread is how many entries tell of something unread; one more says how
 	// many others there were.
 	maxUnread = 1000
@@ -43,7 +50,8 @@ const (
 	// maxList the longest list.
 	maxText = 16 << 10
 	maxList = 10_000
-	// maxReport is the size of the largest report in bytes that is read.
+	// maxReport is the size of the largest report in bytes that is read: what
+	// may be in it according to the bounds above, and some room.
 	maxReport = 256 << 20
 	// maxLine is the longest line of a list of files in bytes: a path of which
 	// every byte is escaped, twice, and what is beside it.
@@ -55,7 +63,7 @@ const (
 type settings struct {
 	readers                             []reader
 	owning                              []owning
-	entries, unread, packages, files    int
+	entries, unread, content, files     int
 	folderEntries, depth, path, perFile int
 	total, hashed                       int64
 }
@@ -63,7 +71,7 @@ type settings struct {
 func defaults() settings {
 	return settings{
 		readers: readers(), owning: ownings(),
-		entries: maxEntries, unread: maxUnread, packages: maxPackages, files: maxFiles,
+		entries: maxEntries, unread: maxUnread, content: maxContent, files: maxFiles,
 		folderEntries: maxFolderEntries, depth: maxDepth, path: maxPath, perFile: maxPerFile,
 		total: maxTotal, hashed: maxHashed,
 	}

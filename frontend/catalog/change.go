@@ -84,7 +84,7 @@ func (s *scan) told(was *plain, p string) fs.FileInfo {
 
 func (s *scan) goneIf(gone bool, p string) {
 	if gone {
-		s.gone = append(s.gone, p)
+		s.gone.add(p)
 	}
 }
 

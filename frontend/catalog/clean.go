@@ -55,6 +55,19 @@ func comparePackages(a, b sbom.Package) int {
 	return bytes.Compare(x, y)
 }
 
+// weigh returns how much of maxContent the packages take.
+func weigh(packages []sbom.Package) int {
+	weight := 100 // the path, and what is around
+	for _, p := range packages {
+		data, err := json.Marshal(p)
+		if err != nil {
+			continue // cannot be, see comparePackages
+		}
+		weight += max(leastContent, len(data))
+	}
+	return weight
+}
+
 func cleanPackage(p *sbom.Package) {
 	for _, text := range []*string{
 		&p.Type, &p.Name, &p.Version, &p.Arch, &p.PURL, &p.Supplier, &p.Originator, &p.Homepage, &p.Summary,

@@ -120,7 +120,7 @@ func TestReadReportIsBounded(t *testing.T) {
 	data, err := json.Marshal(r)
 	require.NoError(t, err)
 	_, err = ReadReport(data)
-	require.ErrorContains(t, err, "more than 250000 packages")
+	require.ErrorContains(t, err, "more than 196608 packages")
 	_, err = ReadReport(make([]byte, maxReport+1))
 	require.ErrorContains(t, err, "too large")
 }

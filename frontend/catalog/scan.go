@@ -34,7 +34,7 @@ type scan struct {
 	entryCount int
 	bytes      int64    // of the files given to readers
 	sources    []string // files that tell of ownership
-	gone       []string
+	gone       lowest[string]
 	findings   lowest[found]
 	unreadable lowest[sbom.Unread]
 	hashes     hashes
@@ -44,16 +44,18 @@ type scan struct {
 type found struct {
 	path     string
 	packages []sbom.Package
+	weight   int  // see maxContent
 	place    bool // a database of the operating system, which nobody owns
 }
 
 func newScan(ctx context.Context, t *tree, level Level, with settings) *scan {
 	s := &scan{settings: with, ctx: ctx, tree: t, level: level, work: make(chan func())}
 	s.findings = lowest[found]{
-		max:     with.packages,
+		max:     with.content,
 		compare: func(a, b found) int { return strings.Compare(a.path, b.path) },
-		weigh:   func(f found) int { return max(1, len(f.packages)) },
+		weigh:   func(f found) int { return f.weight },
 	}
+	s.gone = lowest[string]{max: maxGone, compare: strings.Compare, weigh: func(p string) int { return len(p) + 3 }}
 	s.unreadable = lowest[sbom.Unread]{
 		max: with.unread,
 		compare: func(a, b sbom.Unread) int {
@@ -80,32 +82,62 @@ func (s *scan) regular(p string, info fs.FileInfo, anew bool) bool {
 	if s.level == Files {
 		s.hash(p, info)
 	}
+	wanted := s.wanted(p, info)
 	for _, o := range s.owning {
 		if o.Wants(p) {
-			s.sources = append(s.sources, p)
+			s.source(p, info, wanted)
 		}
 	}
-	wanted := s.wanted(p, info)
 	if len(wanted) > 0 {
 		s.read(p, p, info, wanted, anew)
 	}
 	return len(wanted) > 0
 }
 
+// source notes a file that tells of ownership. If it is a database that readers
+// want too, it is they who count its size, and tell if it is too large.
+func (s *scan) source(p string, info fs.FileInfo, wanted []reader) {
+	switch {
+	case len(wanted) > 0 && info.Size() > largest(wanted):
+		return
+	case len(wanted) == 0 && s.bytes+info.Size() > s.total:
+		s.unread(p, s.tooMuch())
+		return
+	case len(wanted) == 0:
+		s.bytes += info.Size()
+	}
+	s.sources = append(s.sources, p)
+}
+
+func (s *scan) tooMuch() error {
+	return fmt.Errorf("%w: the files before it, by path, are %d bytes together", limit.ErrTooLarge, s.bytes)
+}
+
 func (s *scan) wanted(p string, info fs.FileInfo) []reader {
 	var out []reader
 	for _, r := range s.readers {
-		if r.Wants(p, info) {
+		if s.wants(r, p, info) {
 			out = append(out, r)
 		}
 	}
 	return out
 }
 
+// wants asks one reader, as ask does.
+func (s *scan) wants(r reader, p string, info fs.FileInfo) (yes bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			yes = false
+			s.unread(p, fmt.Errorf("%s: the reader gave up: %v", r.Name, v))
+		}
+	}()
+	return r.Wants(p, info)
+}
+
 // read has the readers look at the file; in the report it is p.
 func (s *scan) read(p, at string, info fs.FileInfo, readers []reader, anew bool) {
 	if s.bytes+info.Size() > s.total && info.Size() <= largest(readers) {
-		s.unread(p, fmt.Errorf("%w: the files before it, by path, are %d bytes together", limit.ErrTooLarge, s.bytes))
+		s.unread(p, s.tooMuch())
 		readers = nil
 	} else if info.Size() <= largest(readers) {
 		s.bytes += info.Size()
@@ -124,6 +156,7 @@ func (s *scan) read(p, at string, info fs.FileInfo, readers []reader, anew bool)
 		if f.packages, err = clean(f.packages, s.perFile); err != nil {
 			s.unread(p, err)
 		}
+		f.weight = weigh(f.packages)
 		if len(f.packages) > 0 || anew {
 			s.findings.add(f)
 		}
@@ -185,7 +218,7 @@ func (s *scan) finish() (*Result, error) {
 	}
 	findings, left := s.findings.sorted()
 	if left > 0 {
-		s.unread("/", fmt.Errorf("%d files with packages are left out: there are more than %d packages", left, s.packages))
+		s.unread("/", fmt.Errorf("%d files with packages are left out: there is more than a report can hold", left))
 	}
 	result := &Result{Files: s.hashes.sorted(s)}
 	owners := s.owners(findings, result.Files)
@@ -200,7 +233,11 @@ func (s *scan) finish() (*Result, error) {
 		f.Owner, f.Path = owners[f.Path], sbom.Path(f.Path)
 	}
 	slices.SortFunc(result.Files, func(a, b sbom.File) int { return strings.Compare(a.Path, b.Path) })
-	for _, p := range s.gone {
+	gone, left := s.gone.sorted()
+	if left > 0 {
+		s.unread("/", fmt.Errorf("%d more paths are gone than a report can hold", left))
+	}
+	for _, p := range gone {
 		result.Report.Gone = append(result.Report.Gone, sbom.Path(p))
 	}
 	slices.Sort(result.Report.Gone)

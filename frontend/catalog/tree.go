@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -82,23 +81,6 @@ func readable(info fs.FileInfo) bool { return info.Mode().IsRegular() || info.Is
 func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	_, info, err := t.find(name)
 	return info, err
-}
-
-// lstat does not follow the last part of the path.
-func (t *tree) lstat(name string) (fs.FileInfo, error) {
-	p, err := inside(name)
-	if err != nil {
-		return nil, err
-	}
-	info, err := t.root.Lstat(p)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		return info, err
-	}
-	dir, err := t.resolve(path.Dir(p))
-	if err != nil {
-		return nil, err
-	}
-	return t.root.Lstat(path.Join(dir, path.Base(p)))
 }
 
 // ReadAll reads a regular file of at most limit bytes.

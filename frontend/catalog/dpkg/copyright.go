@@ -12,14 +12,20 @@ import (
 	"github.com/plombproject/plomb/frontend/catalog/license"
 )
 
-// maxCopyright is the largest copyright file in bytes; Chromium's has 3 MB.
-const maxCopyright = 8 << 20
+const (
+	// maxCopyright is the largest copyright file in bytes; Chromium's has 3 MB.
+	maxCopyright = 8 << 20
+	// maxCopyrights is how many bytes of them are read for one database. All of
+	// Debian's desktop has some 40 MB.
+	maxCopyrights = 1 << 30
+)
 
 // licenses finds what packages are licensed under. Packages of one source often
 // have the same copyright file.
 type licenses struct {
 	tree  ecosystem.Tree
 	known map[string]licensed // by names of licences
+	left  int64               // bytes that may still be read
 }
 
 type licensed struct {
@@ -28,16 +34,20 @@ type licensed struct {
 }
 
 func newLicenses(t ecosystem.Tree) *licenses {
-	return &licenses{tree: t, known: map[string]licensed{}}
+	return &licenses{tree: t, known: map[string]licensed{}, left: maxCopyrights}
 }
 
 // of returns "" if there is no copyright file, as in images that leave
 // documentation out, or if it cannot be understood.
 func (l *licenses) of(name string) (string, map[string]string) {
+	if l.left < 0 {
+		return "", nil
+	}
 	data, err := l.tree.ReadAll(docCopyright(name), maxCopyright)
 	if err != nil {
 		return "", nil
 	}
+	l.left -= int64(len(data))
 	found := licenseNames(data)
 	if len(found) == 0 {
 		return "", nil

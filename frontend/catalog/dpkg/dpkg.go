@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/plombproject/plomb/frontend/catalog/ecosystem"
+	"github.com/plombproject/plomb/internal/limit"
 	"github.com/plombproject/plomb/provenance/sbom"
 )
 
@@ -29,6 +30,9 @@ const (
 	// maxStatus is the largest status file in bytes. With all 60,000 packages
 	// of Debian installed it would have about 70 MB.
 	maxStatus = 128 << 20
+	// maxPackages is how many are read. Debian has 70,000, many of which exclude
+	// each other.
+	maxPackages = 60_000
 	// maxControl is the largest file of one package in bytes.
 	maxControl = 1 << 20
 )
@@ -72,6 +76,8 @@ func readControl(ctx context.Context, t ecosystem.Tree, p string, _ fs.FileInfo)
 	return packages(ctx, t, data, false)
 }
 
+var errMany = fmt.Errorf("no more than %d packages are read", maxPackages)
+
 // errBroken is wrapped by what is wrong with a stanza.
 var errBroken = errors.New("broken")
 
@@ -86,6 +92,10 @@ func packages(ctx context.Context, t ecosystem.Tree, data []byte, status bool) (
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if len(out) == maxPackages {
+			broken.add(n, errMany)
+			break
+		}
 		p, err := d.describe(s, status)
 		if err == nil && p != nil && seen[p.Key()] {
 			err = fmt.Errorf("%w: the package was there before", errBroken)
@@ -98,7 +108,10 @@ func packages(ctx context.Context, t ecosystem.Tree, data []byte, status bool) (
 			out = append(out, *p)
 		}
 	}
-	return out, broken.err()
+	if err := broken.err(); err != nil || d.licenses.left >= 0 {
+		return out, err
+	}
+	return out, fmt.Errorf("licences: %w: copyright files of more than %d bytes together", limit.ErrTooLarge, maxCopyrights)
 }
 
 // faults counts broken stanzas and remembers the first.

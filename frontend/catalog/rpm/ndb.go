@@ -27,6 +27,7 @@ func readNDB(_ context.Context, db database) iter.Seq2[[]byte, error] {
 			yield(nil, err)
 			return
 		}
+		left := db.size // several slots may not lead to one blob
 		for slot := slots; len(slot) >= ndbUnit; slot = slot[ndbUnit:] {
 			if binary.LittleEndian.Uint32(slot) != ndbSlot {
 				yield(nil, fmt.Errorf("%w: a slot without its mark", errFormat))
@@ -37,6 +38,9 @@ func readNDB(_ context.Context, db database) iter.Seq2[[]byte, error] {
 				continue // free
 			}
 			blob, err := ndbBlobAt(db, number, at)
+			if left -= int64(len(blob)); left < 0 {
+				err = fmt.Errorf("%w: packages that overlap", errFormat)
+			}
 			if !yield(blob, err) || err != nil {
 				return
 			}
