@@ -4,8 +4,7 @@
 // build information that the Go linker leaves in it (debug/buildinfo). It finds
 // them in programs and shared libraries alike, stripped or not.
 //
-// It does not look for modules in source trees, nor guess versions from a
-// program's text.
+// It does not look for modules in source trees, nor in a program's other text.
 package golang
 
 import (
@@ -15,11 +14,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
 
 	"github.com/plombproject/plomb/frontend/catalog/ecosystem"
 	"github.com/plombproject/plomb/frontend/catalog/executable"
@@ -35,6 +36,8 @@ const (
 	maxRead = 64 << 20
 	// maxModules is more than any program is linked from.
 	maxModules = 20_000
+	// maxFlags is how many of the linker's variables are looked at.
+	maxFlags = 100
 )
 
 // Readers returns the row for programs written in Go.
@@ -115,35 +118,54 @@ func modules(info *buildinfo.BuildInfo, limit int) []sbom.Package {
 	return packages
 }
 
-// mainModule is the module that the program itself is in. Go calls its version
-// "(devel)" when it was built in a working copy; the commit is then known often.
+// mainModule is the module that the program itself is in. One that was built
+// without modules, as distributions do, is known by its package's path; one
+// that was built from bare files, or that is a part of Go, by nothing.
 func mainModule(info *buildinfo.BuildInfo) (sbom.Package, bool) {
-	if info.Main.Path == "" {
-		return sbom.Package{}, false // built from files, or before modules
+	path := info.Main.Path
+	if path == "" {
+		if host, _, _ := strings.Cut(info.Path, "/"); !strings.Contains(host, ".") {
+			return sbom.Package{}, false
+		}
+		path = info.Path
 	}
-	version := info.Main.Version
-	if version == "(devel)" || version == "" {
-		version = commit(info.Settings)
-	}
-	p := newPackage(info.Main.Path, version)
+	p := newPackage(path, mainVersion(info))
 	p.Top = true
 	return p, true
 }
 
-// commit is the pseudo-version (https://go.dev/ref/mod#pseudo-versions) of the
-// commit that a program was built from, as Go 1.24 and later stamp it.
-func commit(settings []debug.BuildSetting) string {
+// mainVersion: Go says "(devel)" for what was built in a working copy. Then
+// what the makers told the linker comes first, and the commit second.
+func mainVersion(info *buildinfo.BuildInfo) string {
+	if v := released(info.Main.Version); v != "" {
+		return v
+	}
 	known := map[string]string{}
-	for _, s := range settings {
+	for _, s := range info.Settings {
 		known[s.Key] = s.Value
 	}
-	at, err := time.Parse(time.RFC3339, known["vcs.time"])
-	revision := known["vcs.revision"]
+	for _, m := range linked.FindAllStringSubmatch(known["-ldflags"], maxFlags) {
+		if v := "v" + strings.TrimPrefix(m[1], "v"); semver.IsValid(v) {
+			return v
+		}
+	}
+	return commit(known)
+}
+
+// linked is a variable for the version that the linker was told to set:
+// -X main.version=1.2.3.
+var linked = regexp.MustCompile(`-X[ =]["']?[A-Za-z0-9_./~-]*\.(?:[vV]ersion|gitVersion|VERSION)=["']?([A-Za-z0-9.+-]+)`)
+
+// commit is the pseudo-version (https://go.dev/ref/mod#pseudo-versions) of the
+// commit that a program was built from, as Go 1.24 and later stamp it.
+func commit(settings map[string]string) string {
+	at, err := time.Parse(time.RFC3339, settings["vcs.time"])
+	revision := settings["vcs.revision"]
 	if err != nil || len(revision) < 12 {
 		return ""
 	}
 	version := module.PseudoVersion("", "", at, revision[:12])
-	if known["vcs.modified"] == "true" {
+	if settings["vcs.modified"] == "true" {
 		version += "+dirty"
 	}
 	return version

@@ -95,6 +95,26 @@ func TestModules(t *testing.T) {
 	require.Equal(t, strings.TrimSpace(string(want)), string(got))
 }
 
+func TestMainModule(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"mod\texample.org/a\tv1.2.3\th1:x=\n": {"example.org/a", "v1.2.3"},
+		"mod\texample.org/a\t(devel)\t\n":     {"example.org/a", ""},
+		"mod\texample.org/a\t(devel)\t\nbuild\t-ldflags=\"-s -X main.commit=abc -X 'example.org/a/internal.Version=1.2.3-rc.1'\"\nbuild\tvcs.time=2024-05-06T07:08:09Z\nbuild\tvcs.revision=0123456789abcdef\n": {"example.org/a", "v1.2.3-rc.1"},
+		"mod\texample.org/a\t(devel)\t\nbuild\t-ldflags=\"-X main.version=latest\"\nbuild\tvcs.time=2024-05-06T07:08:09Z\nbuild\tvcs.revision=0123456789abcdef\n":                                               {"example.org/a", "v0.0.0-20240506070809-0123456789ab"},
+		"path\tgithub.com/opencontainers/runc\n": {"github.com/opencontainers/runc", ""},
+		"path\tcommand-line-arguments\n":         {},
+		"path\tcmd/go\n":                         {},
+	} {
+		packages, err := golang.Parse("devel", text)
+		require.NoError(t, err)
+		got := [2]string{}
+		if len(packages) > 0 {
+			got = [2]string{packages[0].Name, packages[0].Version}
+		}
+		require.Equal(t, want, got, text)
+	}
+}
+
 func TestOtherFilesHaveNoModules(t *testing.T) {
 	big := bytes.Repeat([]byte{0}, 1<<20)
 	for path, data := range map[string][]byte{

@@ -30,7 +30,7 @@ func Metadata(text []byte) (sbom.Package, error) {
 		return sbom.Package{}, errNameless
 	}
 	p := sbom.Package{
-		Type: "pypi", Name: name, Version: version, PURL: purl.New("pypi", "", name, version),
+		Type: "pypi", Name: name, Version: version, PURL: purl.New("pypi", "", normal(name), version),
 		Summary: h.first("summary"), Homepage: homepage(h), Requires: requires(h["requires-dist"]),
 	}
 	p.License, p.Licenses = licenses(h)
@@ -176,9 +176,7 @@ func requires(values []string) [][]string {
 		if name == "" || extra.MatchString(marker) {
 			continue
 		}
-		// PEP 503: "the name should be lowercased with all runs of the characters
-		// ., -, or _ replaced with a single - character".
-		name = strings.ToLower(separators.ReplaceAllString(name, "-"))
+		name = normal(name)
 		if !seen[name] {
 			seen[name] = true
 			out = append(out, []string{name})
@@ -186,3 +184,9 @@ func requires(values []string) [][]string {
 	}
 	return out
 }
+
+// normal is the name by which the index and other tools know a distribution.
+//
+// PEP 503: "the name should be lowercased with all runs of the characters ., -,
+// or _ replaced with a single - character".
+func normal(name string) string { return strings.ToLower(separators.ReplaceAllString(name, "-")) }

@@ -44,7 +44,7 @@ func TestReadsDistInfo(t *testing.T) {
 	packages, err := treetest.Tree{at: []byte(wheelMetadata)}.Read(t, python.Readers(), at)
 	require.NoError(t, err)
 	require.Equal(t, []sbom.Package{{
-		Type: "pypi", Name: "Typing_Extensions.Demo", Version: "4.1.0", PURL: "pkg:pypi/typing-extensions.demo@4.1.0",
+		Type: "pypi", Name: "Typing_Extensions.Demo", Version: "4.1.0", PURL: "pkg:pypi/typing-extensions-demo@4.1.0",
 		Summary:    "Backported and experimental things",
 		Originator: "Person: Jane Doe (jane@example.org)", Supplier: "Organization: Example Foundation",
 		Homepage: "https://example.org/demo",
