@@ -95,17 +95,17 @@ func (f Frontend) Build(ctx context.Context, c client.Client) (_ *client.Result,
 	if err != nil {
 		return nil, err
 	}
-	if err := b.scan(ctx, scanner, rb, sealed); err != nil {
+	if err := b.describe(ctx, sealed); err != nil {
 		return nil, err
 	}
-	if err := b.describe(ctx, sealed); err != nil {
+	b.attachSBOM(rb.Result, sealed, signer.services != nil)
+	if err := b.scan(ctx, scanner, rb, sealed); err != nil {
 		return nil, err
 	}
 	bundle, err := b.sign(ctx, signer, sealed)
 	if err != nil {
 		return nil, err
 	}
-	b.attachSBOM(rb.Result, sealed, bundle != nil)
 	if bundle != nil {
 		if err := attach.Bundle(ctx, c, rb.Result, sealed.images(), b.ui.MultiPlatformRequested, bundle); err != nil {
 			return nil, err

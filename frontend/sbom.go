@@ -161,7 +161,8 @@ func (b *build) fileDocuments(ctx context.Context, p *sealedPlatform, spec docum
 
 // attachSBOM adds the documents of every platform to the result. One that
 // nobody asked for goes only where an index is written anyway: without a
-// signature, an image for `docker load` or a folder stays as it would be.
+// signature, an image for `docker load` or a folder stays as it would be. They
+// come before what a scanner of the client's adds: tools show the first one.
 func (b *build) attachSBOM(res *client.Result, sealed *collection, signed bool) {
 	for i, img := range sealed.images() {
 		attach.Documents(res, img, sealed.built[i].documents, !signed && !b.options.SBOMAsked)
