@@ -34,9 +34,11 @@ type way struct {
 var ways = []way{
 	{name: plain, repo: "bench/plain", dockerfile: "Dockerfile.stock"},
 	{name: stock, repo: "bench/stock", dockerfile: "Dockerfile.stock", epoch: true, output: ",rewrite-timestamp=true"},
-	{name: "plomb, unsigned", repo: "bench/unsigned", dockerfile: "Dockerfile.plomb", epoch: true,
-		args: []string{"--build-arg", "PLOMB_SIGN=off"}},
-	{name: "plomb, signed", repo: "bench/signed", dockerfile: "Dockerfile.plomb", epoch: true, sign: true},
+	{name: "plomb, bare", repo: "bench/bare", dockerfile: "Dockerfile.plomb", epoch: true,
+		args: []string{"--build-arg", "PLOMB_SIGN=off", "--build-arg", "PLOMB_SBOM=off"}},
+	{name: "plomb, signed", repo: "bench/signed", dockerfile: "Dockerfile.plomb", epoch: true, sign: true,
+		args: []string{"--build-arg", "PLOMB_SBOM=off"}},
+	{name: "plomb, signed, SBOM", repo: "bench/sbom", dockerfile: "Dockerfile.plomb", epoch: true, sign: true},
 }
 
 // A scenario is what happened since the last build.

@@ -22,6 +22,7 @@ import (
 	"github.com/plombproject/plomb/integration/stand"
 	"github.com/plombproject/plomb/integration/tamper"
 	"github.com/plombproject/plomb/provenance"
+	"github.com/plombproject/plomb/provenance/slsa"
 )
 
 // commandLimit bounds one command. The slowest installs Debian packages, with
@@ -106,6 +107,7 @@ type pushed struct {
 	// attestation is the attestation manifest of the first platform, or nil.
 	attestation *ocispecs.Manifest
 	subjects    []provenance.Subject // of the signed statement
+	byproducts  []slsa.ResourceDescriptor
 }
 
 // signed lists the digests of the subjects with that name.
@@ -134,7 +136,7 @@ func pull(t *testing.T, ref string) pushed {
 	p.mediaType = index.MediaType
 	if len(index.Manifests) > 0 {
 		p.index, p.manifest = &index, index.Manifests[0].Digest
-		p.subjects = subjects(t, index.Manifests[0])
+		p.subjects, p.byproducts = claims(t, index.Manifests[0])
 		p.attestation = new(ocispecs.Manifest)
 		get(index.Manifests[len(index.Manifests)-1].Digest.String(), p.attestation)
 	}
@@ -147,12 +149,12 @@ func pull(t *testing.T, ref string) pushed {
 	return p
 }
 
-// subjects reads the bundle on a platform's descriptor.
-func subjects(t *testing.T, d ocispecs.Descriptor) []provenance.Subject {
+// claims reads the bundle on a platform's descriptor.
+func claims(t *testing.T, d ocispecs.Descriptor) ([]provenance.Subject, []slsa.ResourceDescriptor) {
 	t.Helper()
 	b64 := d.Annotations[provenance.BundleAnnotation]
 	if b64 == "" {
-		return nil
+		return nil, nil
 	}
 	data, err := base64.StdEncoding.DecodeString(b64)
 	require.NoError(t, err)
@@ -164,5 +166,7 @@ func subjects(t *testing.T, d ocispecs.Descriptor) []provenance.Subject {
 	require.NoError(t, json.Unmarshal(data, &bundle))
 	s, err := provenance.ParseStatement(bundle.DSSE.Payload)
 	require.NoError(t, err)
-	return s.Subject
+	var predicate slsa.Provenance
+	require.NoError(t, json.Unmarshal(s.Predicate, &predicate))
+	return s.Subject, predicate.RunDetails.Byproducts
 }

@@ -21,14 +21,15 @@ func everything(on *stand.Stand, tag string, args ...string) build {
 }
 
 // The same sources give the same platform manifest on every daemon, with every
-// snapshotter and worker. What the frontend signed before the export, image ID
+// snapshotter and worker, and the same SBOM. What the frontend signed before the export, image ID
 // and manifest, is what each of them then exported.
 func TestSameManifestOnEveryDaemon(t *testing.T) {
-	foretell := []string{"--build-arg", "PLOMB_SUBJECTS=manifest"}
+	foretell := []string{"--build-arg", "PLOMB_SUBJECTS=manifest", "--build-arg", "PLOMB_SBOM=files"}
 	reference := everything(shared, "reference", foretell...)
 	reference.signed = true
 	want, _ := reference.must(t)
 	require.Len(t, want.layers, 1+9)
+	require.Len(t, want.byproducts, 2, "packages and files")
 
 	for _, d := range every(t) {
 		t.Run(d.name, func(t *testing.T) {
@@ -38,6 +39,7 @@ func TestSameManifestOnEveryDaemon(t *testing.T) {
 			require.Equal(t, want.layers, got.layers)
 			require.Equal(t, want.config, got.config)
 			require.Equal(t, want.manifest, got.manifest)
+			require.Equal(t, want.byproducts, got.byproducts, "the SBOM is the same to the byte")
 			require.NotContains(t, log, "[plomb] Daemon", "signed images are the same on all of them")
 
 			require.Contains(t, got.signed(provenance.SubjectImageID), got.config.Encoded())
@@ -91,7 +93,7 @@ var defaults = map[string]struct {
 // Where a daemon's defaults give another manifest, the build says so, and says
 // what to do; done so, the manifest is the same again.
 func TestDefaultsOfDaemons(t *testing.T) {
-	unsigned := []string{"--build-arg", "PLOMB_SIGN=off"}
+	unsigned := []string{"--build-arg", "PLOMB_SIGN=off", "--build-arg", "PLOMB_SBOM=off"}
 	bare := append([]string{"--provenance=false"}, unsigned...)
 	reference := everything(shared, "defaults")
 	want, _ := reference.must(t)

@@ -5,6 +5,7 @@
 package parity
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"os"
@@ -109,6 +110,7 @@ func subjects(t testing.TB, annotation string) []string {
 
 // attested are the predicate types that come with the image, sorted, and the
 // statements behind them.
+// Of several of one type, the statement that is not plomb's own SBOM counts.
 func (p pushed) attested(t *testing.T) ([]string, map[string][]byte) {
 	t.Helper()
 	var types []string
@@ -124,8 +126,11 @@ func (p pushed) attested(t *testing.T) ([]string, map[string][]byte) {
 		for _, layer := range m.Layers {
 			predicate := layer.Annotations["in-toto.io/predicate-type"]
 			types = append(types, predicate)
-			statements[predicate], err = p.repo.Blob(t.Context(), layer.Digest)
+			data, err := p.repo.Blob(t.Context(), layer.Digest)
 			require.NoError(t, err)
+			if !bytes.Contains(data, []byte("Tool: plomb-")) || statements[predicate] == nil {
+				statements[predicate] = data
+			}
 		}
 	}
 	slices.Sort(types)

@@ -87,7 +87,7 @@ func TestSBOM(t *testing.T) {
 			Predicate struct{ Name, Comment string }
 			Subject   []struct{ Digest map[string]string }
 		}
-		require.NoError(t, json.Unmarshal(statements[spdx], &s)) // the last one: the scanner's
+		require.NoError(t, json.Unmarshal(statements[spdx], &s))
 		require.Equal(t, strings.TrimPrefix(img.digest, "sha256:"), s.Subject[0].Digest["sha256"])
 		predicates[name] = s.Predicate
 		require.Equal(t, "./file ./one ", s.Predicate.Name, name)
