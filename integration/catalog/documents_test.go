@@ -7,16 +7,20 @@ package catalog
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/CycloneDX/cyclonedx-go"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	tools "github.com/spdx/tools-golang/json"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/frontend/catalog"
 	"github.com/plombproject/plomb/integration/oracle"
+	writer "github.com/plombproject/plomb/provenance/cyclonedx"
 	"github.com/plombproject/plomb/provenance/sbom"
 	"github.com/plombproject/plomb/provenance/spdx"
 )
@@ -83,4 +87,40 @@ func TestSPDX(t *testing.T) {
 			require.Empty(t, oracle.Missing(want, listed))
 		})
 	}
+}
+
+// The same inventory in CycloneDX, which CycloneDX's own library reads. Ours
+// reads both formats and finds the same packages in each.
+func TestCycloneDX(t *testing.T) {
+	for name := range atLeast {
+		t.Run(name, func(t *testing.T) {
+			o := look(t, name)
+			data, err := writer.Write(o.inventory, image)
+			require.NoError(t, err)
+			again, err := writer.Write(o.inventory, image)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(data, again))
+
+			var bom cyclonedx.BOM
+			require.NoError(t, cyclonedx.NewBOMDecoder(bytes.NewReader(data), cyclonedx.BOMFileFormatJSON).Decode(&bom))
+			require.NotNil(t, bom.Components)
+			require.GreaterOrEqual(t, len(*bom.Components), len(o.inventory.Items))
+
+			fromCycloneDX, _, err := writer.Read(data)
+			require.NoError(t, err)
+			fromSPDX, _, err := spdx.Read(document(t, o.inventory))
+			require.NoError(t, err)
+			require.Equal(t, names(o.inventory), names(fromSPDX))
+			require.Equal(t, names(o.inventory), names(fromCycloneDX))
+		})
+	}
+}
+
+// names are the packages of an inventory, one a line.
+func names(inv *sbom.Inventory) string {
+	var b strings.Builder
+	for _, item := range inv.Items {
+		fmt.Fprintln(&b, item.Type, item.Name, item.Version, item.PURL)
+	}
+	return b.String()
 }
