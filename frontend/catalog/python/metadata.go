@@ -20,6 +20,8 @@ const (
 	maxValues = 10_000
 	// maxValue is the longest field in bytes: a licence text.
 	maxValue = 256 << 10
+	// maxAddresses is the longest list of mail addresses in bytes that is parsed.
+	maxAddresses = 4 << 10
 )
 
 // Metadata reads core metadata. Version and everything else may be missing.
@@ -129,6 +131,7 @@ func licenses(h fields) (string, map[string]string) {
 // several of both, of which the first counts.
 func who(h fields, role string) string {
 	name, address := h.first(role), h.first(role+"-email")
+	address = address[:min(len(address), maxAddresses)]
 	if list, err := mail.ParseAddressList(address); err == nil {
 		if name == "" {
 			name = list[0].Name
