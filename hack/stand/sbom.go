@@ -50,7 +50,7 @@ func catalogue(ctx context.Context, args []string, _, _ io.Writer) error {
 // account is the process that measures one of them.
 func account(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
-		return fmt.Errorf("usage: stand account COMMAND...")
+		return fmt.Errorf("usage: stand account COMMAND ARGUMENTS")
 	}
 	return sbombench.Account(ctx, args, stdout, stderr)
 }
