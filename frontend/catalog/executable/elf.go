@@ -20,70 +20,104 @@ var layouts = map[byte]layout{
 	2: {shoff: 40, shentsize: 58, shnum: 60, shstrndx: 62, offset: 24, size: 32, link: 40, headerSize: 64, width: 8},
 }
 
+// A dialect is a layout in one byte order.
+type dialect struct {
+	layout
+	order binary.ByteOrder
+}
+
+// dialectOf reads the identification bytes of a header. It fails for the class
+// or the byte order of no machine that there is.
+func dialectOf(head []byte) (dialect, bool) {
+	l, known := layouts[head[4]]
+	switch {
+	case known && head[5] == 1:
+		return dialect{l, binary.LittleEndian}, true
+	case known && head[5] == 2:
+		return dialect{l, binary.BigEndian}, true
+	}
+	return dialect{}, false
+}
+
+// word is a number of the class's width.
+func (d dialect) word(b []byte) int64 {
+	if d.width == 4 {
+		return int64(d.order.Uint32(b))
+	}
+	return int64(d.order.Uint64(b))
+}
+
+// where is the place of a section, by its header.
+func (d dialect) where(header []byte) section {
+	return section{d.word(header[d.offset:]), d.word(header[d.size:])}
+}
+
 // readELF reads the table of sections.
 func (f *File) readELF(head []byte) error {
-	l, known := layouts[head[4]]
-	if !known || head[5] != 1 && head[5] != 2 {
-		return nil // a class or byte order of no machine that there is
-	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if head[5] == 2 {
-		order = binary.BigEndian
-	}
-	word := func(b []byte) int64 {
-		if l.width == 4 {
-			return int64(order.Uint32(b))
-		}
-		return int64(order.Uint64(b))
-	}
-	table := word(head[l.shoff:])
-	count, names := int64(order.Uint16(head[l.shnum:])), int64(order.Uint16(head[l.shstrndx:]))
-	if table == 0 || int(order.Uint16(head[l.shentsize:])) != l.headerSize {
+	d, known := dialectOf(head)
+	table := d.tableOffset(head)
+	if !known || table == 0 {
 		return nil
 	}
-	if count == 0 || names == 0xffff {
-		// "If the number of sections is greater than or equal to SHN_LORESERVE,
-		// the actual number is in the sh_size field of the section header at
-		// index 0", and the index of the names in its sh_link.
-		first, err := f.at(table, int64(l.headerSize))
-		if err != nil {
-			return err
-		}
-		if count == 0 {
-			count = word(first[l.size:])
-		}
-		if names == 0xffff {
-			names = int64(order.Uint32(first[l.link:]))
-		}
-	}
-	if count < 0 || count > maxSections {
-		return fmt.Errorf("%w: %d sections", errMalformed, count)
-	}
-	if names >= count {
-		return nil
-	}
-	headers, err := f.at(table, count*int64(l.headerSize))
+	count, names, err := f.counts(d, head, table)
 	if err != nil {
 		return err
 	}
-	header := func(i int64) []byte { return headers[i*int64(l.headerSize):] }
-	where := func(h []byte) section { return section{word(h[l.offset:]), word(h[l.size:])} }
-	s := where(header(names))
-	if s.size > maxNames {
-		return fmt.Errorf("%w: %d bytes of section names", errMalformed, s.size)
+	if count < 0 || count > maxSections || names >= count {
+		return fmt.Errorf("%w: %d sections, the names in number %d", errMalformed, count, names)
 	}
-	texts, err := f.at(s.offset, s.size)
+	headers, err := f.at(table, count*int64(d.headerSize))
+	if err != nil {
+		return err
+	}
+	texts := d.where(headers[names*int64(d.headerSize):])
+	if texts.size > maxNames {
+		return fmt.Errorf("%w: %d bytes of section names", errMalformed, texts.size)
+	}
+	stringTable, err := f.at(texts.offset, texts.size)
 	if err != nil {
 		return err
 	}
 	f.sections = map[string]section{}
 	for i := range count {
-		h := header(i)
-		if name := text(texts, order.Uint32(h)); interesting[name] {
-			f.sections[name] = where(h)
+		header := headers[i*int64(d.headerSize):]
+		if name := text(stringTable, d.order.Uint32(header)); interesting[name] {
+			f.sections[name] = d.where(header)
 		}
 	}
 	return nil
+}
+
+// tableOffset is 0 if there is no table, or one of another kind.
+func (d dialect) tableOffset(head []byte) int64 {
+	if d.order == nil || int(d.order.Uint16(head[d.shentsize:])) != d.headerSize {
+		return 0
+	}
+	return d.word(head[d.shoff:])
+}
+
+// counts are the number of sections and the one with the names.
+//
+// "If the number of sections is greater than or equal to SHN_LORESERVE, [...]
+// the actual number of section header table entries is contained in the sh_size
+// field of the section header at index 0", and the index of the names in its
+// sh_link.
+func (f *File) counts(d dialect, head []byte, table int64) (count, names int64, err error) {
+	count, names = int64(d.order.Uint16(head[d.shnum:])), int64(d.order.Uint16(head[d.shstrndx:]))
+	if count != 0 && names != 0xffff {
+		return count, names, nil
+	}
+	first, err := f.at(table, int64(d.headerSize))
+	if err != nil {
+		return 0, 0, err
+	}
+	if count == 0 {
+		count = d.word(first[d.size:])
+	}
+	if names == 0xffff {
+		names = int64(d.order.Uint32(first[d.link:]))
+	}
+	return count, names, nil
 }
 
 // text is the string at an offset of a string table, without the zero at its end.
