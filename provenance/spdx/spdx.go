@@ -14,6 +14,7 @@
 package spdx
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -139,10 +140,9 @@ func (d *document) bytes() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.DocumentNamespace = namespace(data)
-	if data, err = encode(&d.Document); err != nil {
-		return nil, err
-	}
+	// Inside a string the quotes would be escaped: it is there once.
+	member := []byte(`"documentNamespace":"`)
+	data = bytes.Replace(data, member, append(member, namespace(data)...), 1)
 	if len(data) > Limit {
 		return nil, fmt.Errorf("%w: %d packages make %d bytes, and the limit is %d; build with PLOMB_SBOM=off to go without",
 			ErrTooLarge, len(d.Document.Packages), len(data), Limit)
