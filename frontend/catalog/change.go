@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 )
@@ -18,7 +17,9 @@ import (
 func (s *scan) changes(below *tree, changes []Change) {
 	changes = slices.Clone(changes)
 	slices.SortStableFunc(changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
-	was, is := &plain{tree: below}, &plain{tree: s.tree}
+	was, is := newPlain(below, s.depth), newPlain(s.tree, s.depth)
+	defer was.close()
+	defer is.close()
 	journals := map[string]bool{}
 	for i, c := range changes {
 		if s.ctx.Err() != nil {
@@ -99,30 +100,4 @@ func (s *scan) again(is *plain, places map[string]bool, changes []Change) {
 			s.read(place, place, info, s.wanted(place, info), true)
 		}
 	}
-}
-
-// plain looks at paths as they are written: what is behind a link is not at the
-// path of the link. It is asked about one folder after another.
-type plain struct {
-	tree *tree
-	dir  string // the one asked about last
-	err  error  // why it is not a folder, or not one without a link in its path
-}
-
-func (l *plain) lstat(p string) (fs.FileInfo, error) {
-	if dir := path.Dir(p); dir != l.dir {
-		_, through, err := l.tree.linked(dir)
-		if err == nil && through {
-			err = fs.ErrNotExist
-		}
-		l.dir, l.err = dir, err
-	}
-	if l.err != nil {
-		return nil, l.err
-	}
-	rel, err := inside(p)
-	if err != nil {
-		return nil, err
-	}
-	return l.tree.root.Lstat(rel)
 }

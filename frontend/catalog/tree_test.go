@@ -182,3 +182,29 @@ func TestSystem(t *testing.T) {
 		})
 	}
 }
+
+// Behind a link there is nothing, in whatever order one asks.
+func TestPlain(t *testing.T) {
+	dir := planted(t, map[string]string{"a/b/c": "1", "a/b-d": "1", "a/e/f": "1", "link": "-> a", "a/up": "-> ..", "g": "1"})
+	l := newPlain(opened(t, dir), 3)
+	for _, test := range []struct {
+		path  string
+		there bool
+	}{
+		{"/", true}, {"/a", true}, {"/a/b", true}, {"/a/b/c", true}, {"/a/b/c/d", false}, {"/a/b-d", true}, {"/a/e/f", true},
+		{"/a/up", true}, {"/a/up/g", false}, {"/g", true}, {"/g/h", false}, {"/link", true}, {"/link/b", false},
+		{"/a/b/c", true}, {"/z/y/x", false}, {"/a/../g", true}, {"/../g", true},
+	} {
+		_, err := l.lstat(test.path)
+		require.Equal(t, test.there, err == nil, test.path)
+	}
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "1/2/3/4"), 0o755))
+	_, err := l.lstat("/1/2/3/4")
+	require.NoError(t, err)
+	_, err = l.lstat("/1/2/3/4/5")
+	require.ErrorContains(t, err, "more than 3 folders deep")
+	l.close()
+	require.Len(t, l.open, 1)
+	_, err = l.lstat("/a/b/c")
+	require.NoError(t, err)
+}
