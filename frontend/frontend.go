@@ -116,7 +116,7 @@ func (f Frontend) Build(ctx context.Context, c client.Client) (_ *client.Result,
 
 // prepare reads the options and the Dockerfile. Bad options end the build here.
 func (f Frontend) prepare(ctx context.Context, c client.Client) (*build, error) {
-	b := &build{Frontend: f, gateway: c, started: f.Now()}
+	b := &build{Frontend: f, gateway: discreet{c}, started: f.Now()}
 	err := checkCaps(c.BuildOpts().Opts["frontend.caps"])
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (f Frontend) prepare(ctx context.Context, c client.Client) (*build, error) 
 	if err := checkDaemon(c.BuildOpts()); err != nil {
 		return nil, err
 	}
-	if b.ui, err = dockerui.NewClient(c); err != nil {
+	if b.ui, err = dockerui.NewClient(b.gateway); err != nil {
 		return nil, err
 	}
 	if b.options, err = takeOptions(b.ui.BuildArgs); err != nil {

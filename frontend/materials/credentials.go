@@ -3,10 +3,14 @@
 package materials
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/moby/buildkit/solver/pb"
+	"google.golang.org/protobuf/proto"
 )
 
 // hiddenText stands for what was left out of a text, where nothing else does.
@@ -64,6 +68,24 @@ func WithoutCredentials(text string) string {
 	return text
 }
 
+// HideUsers takes users and passwords of URLs out of the names that BuildKit
+// prints while it solves def. What is changed is replaced: graphs that are
+// solved at the same time share the old names.
+func HideUsers(def *pb.Definition) {
+	for _, md := range def.GetMetadata() {
+		for key, name := range md.Description {
+			if public := withoutUsers(name); public != name {
+				md.Description = maps.Clone(md.Description)
+				md.Description[key] = public
+			}
+		}
+		if name := md.ProgressGroup.GetName(); withoutUsers(name) != name {
+			md.ProgressGroup = proto.CloneOf(md.ProgressGroup)
+			md.ProgressGroup.Name = withoutUsers(name)
+		}
+	}
+}
+
 var scheme = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://`)
 
 // withoutScheme finds user:password@host that is followed by a port or a path,
@@ -89,6 +111,9 @@ func dropUser(match string) string {
 }
 
 func withoutUsers(text string) string {
+	if !strings.Contains(text, "@") {
+		return text
+	}
 	var out strings.Builder
 	for {
 		at := scheme.FindStringIndex(text)
