@@ -7,6 +7,7 @@ package provenance
 import (
 	"crypto/x509"
 	"encoding/asn1"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,6 +71,29 @@ func TestGitContext(t *testing.T) {
 			require.Equal(t, []map[string]string{commit}, found)
 		})
 	}
+}
+
+// A frontend that the Dockerfile names by tag is told with its digest, and so
+// is a base image, for each platform.
+func TestTagsAreToldWithTheirDigest(t *testing.T) {
+	frontend, digest, _ := strings.Cut(on.Frontend, "@")
+	name, baseDigest, _ := strings.Cut(base, "@")
+	dir := t.TempDir()
+	write(t, dir, "Dockerfile", "# syntax="+frontend+"\nFROM --platform=$BUILDPLATFORM "+name+" AS build\nARG TARGETARCH\nRUN --network=none echo $TARGETARCH > /arch\n"+
+		"RUN echo $TARGETARCH > /open\nFROM scratch\nCOPY --from=build /arch /open /\n")
+	ref, _ := build(t, "tags", nil, "--provenance=false", "--platform", "linux/amd64,linux/arm64", dir)
+	_, p := signed(t, ref)
+	require.Equal(t, frontend+"@"+digest, p.BuildDefinition.InternalParameters.Frontend.Image)
+	require.Equal(t, []string{"linux/amd64", "linux/arm64"}, p.BuildDefinition.ExternalParameters.Platforms)
+	var digests []string
+	for _, d := range p.BuildDefinition.ResolvedDependencies {
+		digests = append(digests, d.Name+" sha256:"+d.Digest["sha256"])
+	}
+	require.Equal(t, []string{" " + baseDigest, "frontend " + digest}, digests)
+	require.Equal(t, []slsa.Gap{{Kind: slsa.GapNetwork, Name: "sandbox", Steps: []slsa.Step{
+		{Name: "[linux/amd64 build 3/3] RUN", File: "Dockerfile", Line: 5},
+		{Name: "[linux/amd64->arm64 build 3/3] RUN", File: "Dockerfile", Line: 5},
+	}}}, p.BuildDefinition.InternalParameters.Completeness.Gaps)
 }
 
 // buildSigner is Fulcio's extension for who vouches for a build.
