@@ -17,6 +17,7 @@ import (
 func (s *scan) changes(below *tree, changes []Change) {
 	changes = slices.Clone(changes)
 	slices.SortStableFunc(changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
+	changes = slices.CompactFunc(changes, func(a, b Change) bool { return a.Path == b.Path })
 	was, is := newPlain(below, s.depth), newPlain(s.tree, s.depth)
 	defer was.close()
 	defer is.close()

@@ -112,16 +112,17 @@ func (s *scan) feed(from io.Reader, one, two hash.Hash) (int64, error) {
 	}
 }
 
-// sorted returns the files that could be read, in the order of the walk.
-func (h *hashes) sorted(s *scan) []sbom.File {
-	if h.over > 0 {
-		s.unread("/", fmt.Errorf("%d files are not listed: there are more than %d", h.over, s.files))
-	}
+// listed returns the files that could be read, in the order of the walk; nil
+// unless files are to be listed.
+func (s *scan) listed() []sbom.File {
 	if s.level != Files {
 		return nil
 	}
-	out := make([]sbom.File, 0, len(h.files))
-	for _, f := range h.files {
+	if s.hashes.over > 0 {
+		s.unread("/", fmt.Errorf("%d files are not listed: there are more than %d", s.hashes.over, s.files))
+	}
+	out := make([]sbom.File, 0, len(s.hashes.files))
+	for _, f := range s.hashes.files {
 		if f.same != nil {
 			f.Size, f.SHA1, f.SHA256 = f.same.Size, f.same.SHA1, f.same.SHA256
 		}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -207,4 +209,29 @@ func TestPlain(t *testing.T) {
 	require.Len(t, l.open, 1)
 	_, err = l.lstat("/a/b/c")
 	require.NoError(t, err)
+}
+
+func FuzzOSRelease(f *testing.F) {
+	f.Add("ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME='a b'\n")
+	f.Add("ID=\"\nID\n=\n\x00")
+	f.Fuzz(func(t *testing.T, text string) {
+		s := parseOSRelease([]byte(text))
+		for _, field := range []string{s.ID, s.VersionID, s.Codename, s.PrettyName} {
+			require.Equal(t, text1(field, 256), field)
+		}
+	})
+}
+
+// sbom.Merge and documents rely on it: every text is one line of UTF-8.
+func FuzzText(f *testing.F) {
+	f.Add(" a\nb\xff\x00", 3)
+	f.Add("é\u0085x", 1)
+	f.Fuzz(func(t *testing.T, text string, limit int) {
+		limit &= 0xff
+		got := text1(text, limit)
+		require.LessOrEqual(t, len(got), limit)
+		require.True(t, utf8.ValidString(got))
+		require.False(t, strings.ContainsFunc(got, unicode.IsControl))
+		require.Equal(t, got, text1(got, limit))
+	})
 }
