@@ -108,6 +108,7 @@ func (b *build) spec(p *sealedPlatform) (document.Spec, []*sbom.Report, error) {
 
 		Generation: sbom.GenerationBuild,
 	}}
+	spec.Image.Supplier, spec.Image.Author = responsible(p.result.Image, p.result.BaseImage)
 	var err error
 	if spec.Image.Base, err = baseImage(p.chain.base, p.result.Image.Platform, p.baseSBOM); err != nil {
 		return spec, nil, err
