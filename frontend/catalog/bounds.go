@@ -25,7 +25,7 @@ const (
 	maxTotal = 64 << 30
 	// maxHashed is the largest file that is hashed. A hole costs time as well.
 	maxHashed = 64 << 30
-	// maxFiles is how many files are listed with digests, in about 400 bytes of
+	// maxFiles is how many files are listed with digests, in about 600 bytes of
 	// memory each. A document of them all would be far beyond what BuildKit
 	// exports as an attestation.
 	maxFiles = 1_000_000

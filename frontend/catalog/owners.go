@@ -15,6 +15,9 @@ import (
 // owners finds out to which packages of the operating system the files belong,
 // by path. Nothing is read unless somebody wants to know.
 func (s *scan) owners(findings []found, files []sbom.File) map[string]string {
+	if len(s.sources) == 0 {
+		return nil
+	}
 	owners := map[string]string{}
 	for _, f := range findings {
 		if !f.place {
@@ -24,8 +27,8 @@ func (s *scan) owners(findings []found, files []sbom.File) map[string]string {
 	for _, f := range files {
 		owners[f.Path] = ""
 	}
-	if len(owners) == 0 || len(s.sources) == 0 {
-		return owners
+	if len(owners) == 0 {
+		return nil
 	}
 	moved := s.merged()
 	own := func(p, key string) {
