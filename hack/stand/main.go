@@ -22,7 +22,7 @@ const usage = `usage: stand up [--root CHECKOUT] [--snapshotter overlayfs|native
        stand tamper IMAGE NEWTAG
        stand bench --root CHECKOUT [--runs N] DIR
        stand bench-sbom --root CHECKOUT [--runs N] DIR
-       stand catalogue ROOT FILE
+       stand catalogue packages|files ROOT FILE
        stand account COMMAND...
 `
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/plombproject/plomb/frontend/catalog"
 	"github.com/plombproject/plomb/integration/sbombench"
 )
 
@@ -41,10 +42,10 @@ func measureSBOM(ctx context.Context, args []string, stdout, stderr io.Writer) e
 
 // catalogue is the process that measureSBOM measures.
 func catalogue(ctx context.Context, args []string, _, _ io.Writer) error {
-	if len(args) != 2 {
-		return fmt.Errorf("usage: stand catalogue ROOT FILE")
+	if len(args) != 3 {
+		return fmt.Errorf("usage: stand catalogue packages|files ROOT FILE")
 	}
-	return sbombench.Catalogue(ctx, args[0], args[1])
+	return sbombench.Catalogue(ctx, catalog.Level(args[0]), args[1], args[2])
 }
 
 // account is the process that measures one of them.

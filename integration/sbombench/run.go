@@ -12,16 +12,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // A run is one process from its start to its end.
 type run struct {
-	wall     time.Duration
-	cpu      time.Duration // of the process, in user and kernel mode
-	memory   int64         // the most that was resident, in bytes
-	document []byte
+	wall   time.Duration
+	cpu    time.Duration // of the process, in user and kernel mode
+	memory int64         // the most that was resident, in bytes
+	size   int64         // of the document
+	digest digest.Digest // of the document
+	first  []byte        // the document, if keep was asked for
 }
 
 // An account is what Account writes.
@@ -47,9 +52,9 @@ func Account(ctx context.Context, command []string, out, log io.Writer) error {
 	})
 }
 
-// measure runs a command that writes file.
-func (o Options) measure(ctx context.Context, command []string, file string) (run, error) {
-	command = append(o.Account[:len(o.Account):len(o.Account)], command...)
+// measure runs a command that writes file, and removes that.
+func (o Options) measure(ctx context.Context, command []string, file string, keep bool) (run, error) {
+	command = append(slices.Clone(o.Account), command...)
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), "SYFT_CHECK_FOR_APP_UPDATE=false")
 	var out, log bytes.Buffer
@@ -62,7 +67,14 @@ func (o Options) measure(ctx context.Context, command []string, file string) (ru
 		return run{}, err
 	}
 	document, err := os.ReadFile(file)
-	return run{wall: a.Wall, cpu: a.CPU, memory: a.Memory, document: document}, err
+	if err != nil {
+		return run{}, err
+	}
+	r := run{wall: a.Wall, cpu: a.CPU, memory: a.Memory, size: int64(len(document)), digest: digest.FromBytes(document)}
+	if keep {
+		r.first = document
+	}
+	return r, os.Remove(file)
 }
 
 // same says whether all runs wrote the same bytes.
@@ -71,7 +83,7 @@ func same(runs []run) string {
 		return "one run"
 	}
 	for _, r := range runs {
-		if !bytes.Equal(r.document, runs[0].document) {
+		if r.digest != runs[0].digest {
 			return "no"
 		}
 	}

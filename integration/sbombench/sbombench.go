@@ -14,7 +14,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
+	"github.com/plombproject/plomb/frontend/catalog"
 	"github.com/plombproject/plomb/integration/oracle"
 )
 
@@ -27,30 +29,49 @@ type Options struct {
 	Log   io.Writer
 	Out   io.Writer // the tables
 
-	// The commands that run Catalogue, with a root and a file after it, and
-	// Account, with another command after it.
+	// The commands that run Catalogue, with a level, a root and a file after it,
+	// and Account, with another command after it.
 	Catalogue, Account []string
 }
 
-// A tool makes the document of a root.
+// A tool makes a document of a root.
 type tool struct {
 	name    string
-	command func(root, file string) []string
+	against string // the tool that its figures are divided by
+	command func(o Options, root, file string) []string
 }
 
+// Names of the tools whose packages are held against the managers' lists.
 const (
 	plomb = "plomb"
 	syft  = "syft"
 )
 
-func (o Options) tools() []tool {
-	return []tool{
-		{plomb, func(root, file string) []string {
-			return append(o.Catalogue[:len(o.Catalogue):len(o.Catalogue)], root, file)
-		}},
-		{syft, func(root, file string) []string {
-			return append([]string{o.Syft}, oracle.SyftArgs(root, "spdx-json="+file)...)
-		}},
+// tools is the table. By default syft hashes the files of each package and
+// looks for programs that no package manager knows; without that, it does what
+// plomb does.
+var tools = []tool{
+	{plomb, "syft, packages alone", plombAt(catalog.Packages)},
+	{"syft, packages alone", "syft, packages alone", syftWith("none", "-file,-binary")},
+	{syft, "syft, packages alone", syftWith("owned-by-package")},
+	{"plomb, every file", "syft, every file", plombAt(catalog.Files)},
+	{"syft, every file", "syft, every file", syftWith("all")},
+}
+
+func plombAt(level catalog.Level) func(o Options, root, file string) []string {
+	return func(o Options, root, file string) []string {
+		return append(slices.Clone(o.Catalogue), string(level), root, file)
+	}
+}
+
+// syftWith says whose files are hashed, and which catalogers are left out.
+func syftWith(files string, without ...string) func(o Options, root, file string) []string {
+	return func(o Options, root, file string) []string {
+		args := append([]string{"env", "SYFT_FILE_METADATA_SELECTION=" + files, o.Syft}, oracle.SyftArgs(root, "spdx-json="+file)...)
+		for _, w := range without {
+			args = append(args, "--select-catalogers", w)
+		}
+		return args
 	}
 }
 
@@ -68,7 +89,7 @@ type managed struct {
 	packages []oracle.Package
 }
 
-// Run measures both tools on all roots, taking turns, and writes the tables.
+// Run measures all tools on all roots, taking turns, and writes the tables.
 func Run(ctx context.Context, opts Options) error {
 	var results []result
 	for _, root := range opts.Roots {
@@ -83,14 +104,14 @@ func Run(ctx context.Context, opts Options) error {
 
 func (o Options) look(ctx context.Context, root string) (result, error) {
 	r := result{root: filepath.Base(root), runs: map[string][]run{}, found: map[string][]oracle.Package{}}
-	o.say("reading every file of %s once, so that all of them are in memory", r.root)
+	o.say("reading every file of %s once", r.root)
 	if err := warm(root); err != nil {
 		return r, err
 	}
 	for i := range o.Runs {
-		for _, t := range o.tools() {
+		for _, t := range tools {
 			file := filepath.Join(o.Dir, fmt.Sprintf("%s-%s-%d.json", r.root, t.name, i))
-			measured, err := o.measure(ctx, t.command(root, file), file)
+			measured, err := o.measure(ctx, t.command(o, root, file), file, i == 0)
 			if err != nil {
 				return r, err
 			}
@@ -98,12 +119,12 @@ func (o Options) look(ctx context.Context, root string) (result, error) {
 			r.runs[t.name] = append(r.runs[t.name], measured)
 		}
 	}
-	for _, t := range o.tools() {
-		list, err := oracle.Document(r.runs[t.name][0].document)
+	for _, name := range []string{plomb, syft} {
+		list, err := oracle.Document(r.runs[name][0].first)
 		if err != nil {
-			return r, fmt.Errorf("read the document of %s: %w", t.name, err)
+			return r, fmt.Errorf("read the document of %s: %w", name, err)
 		}
-		r.found[t.name] = list
+		r.found[name] = list
 	}
 	for _, m := range oracle.Managers {
 		list, err := m.List(ctx, root)

@@ -16,16 +16,16 @@ import (
 // write writes both tables, as Markdown.
 func write(out io.Writer, results []result) error {
 	var b strings.Builder
-	b.WriteString("| root | tool | wall time | of syft | processor time | of syft | memory | of syft | document | runs give the same bytes |\n")
+	b.WriteString("| root | tool | wall time | of syft's | processor time | of syft's | memory | of syft's | document | runs give the same bytes |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range results {
-		for _, name := range []string{plomb, syft} {
-			runs, of := r.runs[name], r.runs[syft]
-			fmt.Fprintf(&b, "| %s | %s | %.2f s | %s | %.2f s | %s | %s | %s | %s | %s |\n", r.root, name,
+		for _, t := range tools {
+			runs, of := r.runs[t.name], r.runs[t.against]
+			fmt.Fprintf(&b, "| %s | %s | %.2f s | %s | %.2f s | %s | %s | %s | %s | %s |\n", r.root, t.name,
 				median(runs, wall).Seconds(), ratio(median(runs, wall), median(of, wall)),
 				median(runs, cpu).Seconds(), ratio(median(runs, cpu), median(of, cpu)),
 				size(median(runs, memory)), ratio(median(runs, memory), median(of, memory)),
-				size(int64(len(runs[0].document))), same(runs))
+				size(runs[0].size), same(runs))
 		}
 	}
 	b.WriteString("\n| root | packages | asked | listed there | found by plomb | found by syft |\n")
