@@ -30,9 +30,9 @@ const (
 	// maxStatus is the largest status file in bytes. With all 60,000 packages
 	// of Debian installed it would have about 70 MB.
 	maxStatus = 128 << 20
-	// maxPackages is how many are read. Debian has 70,000, many of which exclude
+	// maxPackages is how many are read. Debian has 60,000, many of which exclude
 	// each other.
-	maxPackages = 60_000
+	maxPackages = 50_000
 	// maxControl is the largest file of one package in bytes.
 	maxControl = 1 << 20
 )
