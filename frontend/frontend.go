@@ -98,7 +98,7 @@ func (f Frontend) Build(ctx context.Context, c client.Client) (_ *client.Result,
 	if err := b.describe(ctx, sealed); err != nil {
 		return nil, err
 	}
-	b.attachSBOM(rb.Result, sealed, signer.services != nil)
+	embedded := b.embedSBOM(ctx, sealed)
 	if err := b.scan(ctx, scanner, rb, sealed); err != nil {
 		return nil, err
 	}
@@ -106,6 +106,10 @@ func (f Frontend) Build(ctx context.Context, c client.Client) (_ *client.Result,
 	if err != nil {
 		return nil, err
 	}
+	if err := embedded(); err != nil {
+		return nil, err
+	}
+	b.attachSBOM(rb.Result, sealed, bundle != nil)
 	if bundle != nil {
 		if err := attach.Bundle(ctx, c, rb.Result, sealed.images(), b.ui.MultiPlatformRequested, bundle); err != nil {
 			return nil, err

@@ -45,6 +45,7 @@ type sealedPlatform struct {
 	baseSBOM  *sbom.Document // nil if the base image brings none
 	layers    []*sbom.Report // what each step of the plan brought
 	documents []attach.Document
+	packages  []byte // the first of them, where it is not in the build yet
 }
 
 // platform builds and seals the image for one platform, nil for the default one.

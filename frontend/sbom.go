@@ -91,9 +91,27 @@ func (b *build) documents(ctx context.Context, p *sealedPlatform) ([]attach.Docu
 	if err != nil {
 		return nil, err
 	}
-	doc := attach.PackageSBOM(document.Digest(data))
-	doc.Ref, err = attach.File(ctx, b.gateway, doc.Path, "[plomb] embed SBOM", data)
-	return []attach.Document{doc}, err
+	p.packages = data
+	return []attach.Document{attach.PackageSBOM(document.Digest(data))}, nil
+}
+
+// embedSBOM begins to put the lists of packages into the build, which takes as
+// long as the signature does. wait returns when that is done.
+func (b *build) embedSBOM(ctx context.Context, sealed *collection) (wait func() error) {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range sealed.built {
+		if p.packages == nil {
+			continue // a helper wrote it where it belongs
+		}
+		g.Go(func() error {
+			var err error
+			if p.documents[0].Ref, err = attach.File(ctx, b.gateway, p.documents[0].Path, "[plomb] embed SBOM", p.packages); err != nil {
+				return fmt.Errorf("put the SBOM into the build: %w", err)
+			}
+			return nil
+		})
+	}
+	return g.Wait
 }
 
 // spec is what the documents say beside the packages, and the reports that
@@ -162,8 +180,7 @@ func (b *build) fileDocuments(ctx context.Context, p *sealedPlatform, spec docum
 
 // attachSBOM adds the documents of every platform to the result. One that
 // nobody asked for goes only where an index is written anyway: without a
-// signature, an image for `docker load` or a folder stays as it would be. They
-// come before what a scanner of the client's adds: tools show the first one.
+// signature, an image for `docker load` or a folder stays as it would be.
 func (b *build) attachSBOM(res *client.Result, sealed *collection, signed bool) {
 	for i, img := range sealed.images() {
 		attach.Documents(res, img, sealed.built[i].documents, !signed && !b.options.SBOMAsked)
