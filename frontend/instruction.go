@@ -26,18 +26,18 @@ type instruction struct {
 func instructionOf(def *pb.Definition, op digest.Digest, fallback string) instruction {
 	locations := def.Source.GetLocations()[op.String()].GetLocations()
 	if len(locations) == 0 || len(locations[0].Ranges) == 0 {
-		return instruction{text: shorten(fallback)}
+		return instruction{text: fallback}
 	}
 	at := locations[0]
 	if at.SourceIndex < 0 || int(at.SourceIndex) >= len(def.Source.Infos) {
-		return instruction{text: shorten(fallback)}
+		return instruction{text: fallback}
 	}
 	lines := bytes.Split(def.Source.Infos[at.SourceIndex].Data, []byte("\n"))
 	first, last := int(at.Ranges[0].Start.GetLine()), int(at.Ranges[len(at.Ranges)-1].End.GetLine())
 	if first < 1 || last < first || last > len(lines) {
-		return instruction{text: shorten(fallback)}
+		return instruction{text: fallback}
 	}
-	return instruction{text: shorten(joined(lines[first-1 : last])), line: first}
+	return instruction{text: joined(lines[first-1 : last]), line: first}
 }
 
 // joined makes one line of an instruction that goes over several.

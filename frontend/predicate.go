@@ -124,7 +124,7 @@ func (c *collection) platformNames() []string {
 }
 
 func (b *build) sealing(sealed *collection) slsa.Sealing {
-	s := slsa.Sealing{Layers: "keep", Scrub: "off", Subjects: "image-id", Scrubbed: sealed.scrubbed()}
+	s := slsa.Sealing{SBOM: string(b.options.SBOM), Layers: "keep", Scrub: "off", Subjects: "image-id", Scrubbed: sealed.scrubbed()}
 	if b.options.Squash {
 		s.Layers = "squash"
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/plombproject/plomb/frontend/catalog/document"
 	"github.com/plombproject/plomb/frontend/internal/output"
 	"github.com/plombproject/plomb/frontend/lineage"
+	"github.com/plombproject/plomb/frontend/materials"
 	"github.com/plombproject/plomb/provenance/sbom"
 	"github.com/plombproject/plomb/provenance/slsa"
 )
@@ -64,11 +65,15 @@ func (b *build) describe(ctx context.Context, sealed *collection) error {
 	if err := b.sources.group.Wait(); err != nil { // for what pins the inputs
 		return err
 	}
+	mask, _, err := b.mask(sealed.definitions())
+	if err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, p := range sealed.built {
 		g.Go(func() error {
 			var err error
-			if p.documents, err = b.documents(ctx, p); err != nil {
+			if p.documents, err = b.documents(ctx, p, mask); err != nil {
 				return fmt.Errorf("write the SBOM: %w", err)
 			}
 			return nil
@@ -79,8 +84,8 @@ func (b *build) describe(ctx context.Context, sealed *collection) error {
 
 // documents writes the SBOM of one platform: its packages, and its files if
 // they were asked for.
-func (b *build) documents(ctx context.Context, p *sealedPlatform) ([]attach.Document, error) {
-	spec, reports, err := b.spec(p)
+func (b *build) documents(ctx context.Context, p *sealedPlatform, mask *materials.Mask) ([]attach.Document, error) {
+	spec, reports, err := b.spec(p, mask)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +121,7 @@ func (b *build) embedSBOM(ctx context.Context, sealed *collection) (wait func() 
 
 // spec is what the documents say beside the packages, and the reports that
 // tell of the packages.
-func (b *build) spec(p *sealedPlatform) (document.Spec, []*sbom.Report, error) {
+func (b *build) spec(p *sealedPlatform, mask *materials.Mask) (document.Spec, []*sbom.Report, error) {
 	spec := document.Spec{Image: sbom.Image{
 		Name:     b.options.Repository,
 		Platform: platforms.Format(platforms.Normalize(p.result.Image.Platform)),
@@ -140,7 +145,7 @@ func (b *build) spec(p *sealedPlatform) (document.Spec, []*sbom.Report, error) {
 	}
 	for i, step := range p.chain.plan {
 		at := instructionOf(p.definition, step.op, step.Name)
-		spec.Layers = append(spec.Layers, document.Layer{DiffID: p.chain.layerOf(i, p.reports).String(), Instruction: at.text, Line: at.line})
+		spec.Layers = append(spec.Layers, document.Layer{DiffID: p.chain.layerOf(i, p.reports).String(), Instruction: shorten(mask.Instruction(at.text)), Line: at.line})
 		reports = append(reports, p.layers[i])
 	}
 	return spec, reports, nil
