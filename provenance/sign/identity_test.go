@@ -124,7 +124,9 @@ func TestCertifyRefusesCertificates(t *testing.T) {
 		"of another key":  {func(crypto.PublicKey) []byte { return issue(t, &other.PublicKey, known) }, "another key"},
 		"broken":          {func(crypto.PublicKey) []byte { return []byte("x") }, "broken certificate"},
 		"without subject": {func(k crypto.PublicKey) []byte { return issue(t, k, x509.Certificate{}) }, "certificate"},
-		"without issuer":  {func(k crypto.PublicKey) []byte { return issue(t, k, x509.Certificate{EmailAddresses: known.EmailAddresses}) }, "does not say whose it is"},
+		"without issuer": {func(k crypto.PublicKey) []byte {
+			return issue(t, k, x509.Certificate{EmailAddresses: known.EmailAddresses})
+		}, "does not say whose it is"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := authority(t, row.answer).Certify(t.Context(), idToken, now)
