@@ -47,6 +47,7 @@ type gateway struct {
 	secrets  map[string]string
 	base     ocispecs.Image // config of every image
 	baseSBOM string         // what the helper says of the base image's
+	more     []sbom.Package // what every step brings beside its own
 	noImage  bool           // the frontend was not started from an image
 	without  apicaps.CapID  // a capability that this BuildKit lacks
 
@@ -150,7 +151,7 @@ func (g *gateway) files(def *pb.Definition) map[string]string {
 		files := map[string]string{seal.ReportFile: string(report)}
 		if slices.Contains(args, "--catalog") {
 			// Every step brings a package of its own.
-			files[catalog.ReportFile] = found(g.t, "/app/"+at.Digest+"/package.json", sbom.Package{Type: "npm", Name: "from-" + at.Digest, Version: "1.0.0"})
+			files[catalog.ReportFile] = found(g.t, "/app/"+at.Digest+"/package.json", append(g.more, sbom.Package{Type: "npm", Name: "from-" + at.Digest, Version: "1.0.0"})...)
 		}
 		return files
 	}
@@ -171,9 +172,9 @@ func (g *gateway) files(def *pb.Definition) map[string]string {
 	return nil
 }
 
-// found is a catalogue's report of one package.
-func found(t testing.TB, path string, p sbom.Package) string {
-	data, err := json.Marshal(sbom.Report{Findings: []sbom.Finding{{Path: path, Packages: []sbom.Package{p}}}, Files: 1})
+// found is a catalogue's report of one file.
+func found(t testing.TB, path string, packages ...sbom.Package) string {
+	data, err := json.Marshal(sbom.Report{Findings: []sbom.Finding{{Path: path, Packages: packages}}, Files: 1})
 	require.NoError(t, err)
 	return string(data)
 }

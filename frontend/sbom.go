@@ -89,12 +89,15 @@ func (b *build) documents(ctx context.Context, p *sealedPlatform, mask *material
 	if err != nil {
 		return nil, err
 	}
-	if b.options.SBOM == SBOMFiles {
-		return b.fileDocuments(ctx, p, spec)
+	if spec.Files {
+		return b.fromHelper(ctx, p, spec)
 	}
 	data, err := document.Packages(spec, reports, nil)
 	if err != nil {
 		return nil, err
+	}
+	if len(data) > attach.MaxFile {
+		return b.fromHelper(ctx, p, spec)
 	}
 	p.packages = data
 	return []attach.Document{attach.PackageSBOM(document.Digest(data))}, nil
@@ -122,7 +125,7 @@ func (b *build) embedSBOM(ctx context.Context, sealed *collection) (wait func() 
 // spec is what the documents say beside the packages, and the reports that
 // tell of the packages.
 func (b *build) spec(p *sealedPlatform, mask *materials.Mask) (document.Spec, []*sbom.Report, error) {
-	spec := document.Spec{Image: sbom.Image{
+	spec := document.Spec{Files: b.options.SBOM == SBOMFiles, Image: sbom.Image{
 		Name:     b.options.Repository,
 		Platform: platforms.Format(platforms.Normalize(p.result.Image.Platform)),
 		ID:       p.config.String(),
@@ -151,9 +154,9 @@ func (b *build) spec(p *sealedPlatform, mask *materials.Mask) (document.Spec, []
 	return spec, reports, nil
 }
 
-// fileDocuments has a helper write the documents: lists of all files may be
-// larger than what travels between BuildKit and a frontend.
-func (b *build) fileDocuments(ctx context.Context, p *sealedPlatform, spec document.Spec) ([]attach.Document, error) {
+// fromHelper has a helper write the documents, which may be larger than what
+// travels between a frontend and BuildKit.
+func (b *build) fromHelper(ctx context.Context, p *sealedPlatform, spec document.Spec) ([]attach.Document, error) {
 	var reports []llb.State
 	if p.look != nil {
 		reports = append(reports, p.look.state)
@@ -174,13 +177,18 @@ func (b *build) fileDocuments(ctx context.Context, p *sealedPlatform, spec docum
 	if err != nil {
 		return nil, err
 	}
-	made, err := document.Read(ctx, ref)
+	made, err := document.Read(ctx, ref, spec)
 	if err != nil {
 		return nil, err
 	}
-	packages, files := attach.PackageSBOM(made.Packages), attach.FileSBOM(made.Files)
-	packages.Ref, files.Ref = ref, ref
-	return []attach.Document{packages, files}, nil
+	documents := []attach.Document{attach.PackageSBOM(made.Packages)}
+	if spec.Files {
+		documents = append(documents, attach.FileSBOM(made.Files))
+	}
+	for i := range documents {
+		documents[i].Ref = ref
+	}
+	return documents, nil
 }
 
 // attachSBOM adds the documents of every platform to the result. One that

@@ -107,6 +107,24 @@ func TestLevels(t *testing.T) {
 	}
 }
 
+// A document that does not fit into a message is written where it belongs.
+func TestLargeSBOM(t *testing.T) {
+	for packages, helpers := range map[int]int{100: 0, 4000: 1} {
+		g := newGateway(t, "FROM base\nRUN a\n", signOff)
+		for i := range packages {
+			g.more = append(g.more, sbom.Package{Type: "npm", Name: fmt.Sprint(i), Version: "1", Summary: strings.Repeat("s", sbom.MaxText)})
+		}
+		res, err := g.build()
+		require.NoError(t, err)
+		require.Len(t, res.Attestations["linux/amd64"], 1)
+		require.Equal(t, "sbom.spdx.json", res.Attestations["linux/amd64"][0].Path)
+		require.Len(t, g.execs(document.Command), helpers, packages)
+		for _, def := range g.solved {
+			require.Less(t, proto.Size(def), 16<<20, "BuildKit's messages have no more")
+		}
+	}
+}
+
 // Every package is told with the line of the Dockerfile that brought it.
 func TestSBOMNamesInstructions(t *testing.T) {
 	g := newGateway(t, "FROM base\nARG TOKEN=hidden\nRUN PASSWORD=hunter2 echo ${TOKEN} \\\n  # a comment\n  && true\nCOPY a /\n", signOff, "build-arg:TOKEN=secret-value")

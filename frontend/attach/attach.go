@@ -111,9 +111,13 @@ func Bundle(ctx context.Context, c client.Client, res *client.Result, images []I
 	return nil
 }
 
-// File makes a build result with one file, which has at most some 15 MB:
-// attestations reach the exporter only by reference. step is what the progress
-// display calls it.
+// MaxFile is how many bytes File can take: BuildKit's messages have 16 MiB, and
+// there is more in them.
+const MaxFile = 15 << 20
+
+// File makes a build result with one file, of MaxFile at most: attestations
+// reach the exporter only by reference. step is what the progress display calls
+// it.
 func File(ctx context.Context, c client.Client, name, step string, data []byte) (client.Reference, error) {
 	state := llb.Scratch().File(llb.Mkfile("/"+name, 0o644, data), llb.WithCustomName(step))
 	def, err := state.Marshal(ctx)

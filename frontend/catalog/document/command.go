@@ -26,7 +26,7 @@ import (
 
 const maxReport = 256 << 20 // bytes of one look at packages
 
-// Main is the helper: it writes both documents from the reports it is given.
+// Main is the helper: it writes the documents from the reports it is given.
 func Main(context.Context) error {
 	return write(specDir, reportsDir, outDir)
 }
@@ -46,9 +46,11 @@ func write(from, reports, to string) error {
 		return err
 	}
 	var summary Summary
-	list, err := looks.writeFiles(filepath.Join(to, FilesFile), spec.Image, inventory, &summary)
-	if err != nil {
-		return err
+	var list *sbom.Document
+	if spec.Files {
+		if list, err = looks.writeFiles(filepath.Join(to, FilesFile), spec.Image, inventory, &summary); err != nil {
+			return err
+		}
 	}
 	packages, err := spdx.Packages(inventory, spec.Image, list)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 type Spec struct {
 	Image  sbom.Image `json:"image"`
 	Layers []Layer    `json:"layers"`
+	Files  bool       `json:"files,omitempty"` // a document of all files is wanted as well
 }
 
 // A Layer is where a report came from.

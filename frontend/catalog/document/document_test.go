@@ -43,9 +43,14 @@ func TestWrite(t *testing.T) {
 	for _, sub := range []string{"spec", "reports", "out"} {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, sub), 0o755))
 	}
-	data, err := json.Marshal(spec)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "spec", specFile), data, 0o644))
+	describe := func(spec Spec) {
+		data, err := json.Marshal(spec)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "spec", specFile), data, 0o644))
+	}
+	asked := spec
+	asked.Files = true
+	describe(asked)
 	var plain []*sbom.Report
 	for i, r := range reports() {
 		at := filepath.Join(dir, "reports", strconv.Itoa(i))
@@ -70,6 +75,13 @@ func TestWrite(t *testing.T) {
 
 	alone, err := Packages(spec, plain, nil)
 	require.NoError(t, err)
+	without := t.TempDir()
+	describe(spec)
+	require.NoError(t, write(filepath.Join(dir, "spec"), filepath.Join(dir, "reports"), without))
+	again, err := os.ReadFile(filepath.Join(without, PackagesFile))
+	require.NoError(t, err)
+	require.Equal(t, string(alone), string(again), "the same document, if nobody asked for files")
+	require.NoFileExists(t, filepath.Join(without, FilesFile))
 	for _, name := range []string{"bash", "left-pad", "RUN x"} {
 		require.Contains(t, string(alone), name)
 		require.Contains(t, string(read(PackagesFile)), name)

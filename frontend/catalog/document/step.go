@@ -45,7 +45,7 @@ const (
 // A Summary says what the helper wrote.
 type Summary struct {
 	Packages digest.Digest `json:"packages"`
-	Files    digest.Digest `json:"files"`
+	Files    digest.Digest `json:"files,omitempty"` // "" if nobody asked for that document
 }
 
 // A Helper is the image that carries this package's binary.
@@ -77,8 +77,8 @@ func (h Helper) Write(spec Spec, reports []llb.State) (llb.State, error) {
 	return h.Image.Run(options...).AddMount(outDir, llb.Scratch()), nil
 }
 
-// Read reads what the helper says it wrote.
-func Read(ctx context.Context, ref client.Reference) (*Summary, error) {
+// Read reads what the helper says it wrote of what spec asked for.
+func Read(ctx context.Context, ref client.Reference, spec Spec) (*Summary, error) {
 	data, err := output.Read(ctx, ref, summaryFile, maxSummary)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,11 @@ func Read(ctx context.Context, ref client.Reference) (*Summary, error) {
 	if err := strictjson.Unmarshal(data, &s); err != nil {
 		return nil, fmt.Errorf("read the helper's report: %w", err)
 	}
-	for _, d := range []digest.Digest{s.Packages, s.Files} {
+	wanted := []digest.Digest{s.Packages}
+	if spec.Files {
+		wanted = append(wanted, s.Files)
+	}
+	for _, d := range wanted {
 		if err := d.Validate(); err != nil {
 			return nil, fmt.Errorf("read the helper's report: digest %q: %w", d, err)
 		}
