@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -95,7 +96,7 @@ func (s *scan) again(is *plain, places map[string]bool, changes []Change) {
 	for _, c := range changes {
 		delete(places, c.Path)
 	}
-	for place := range places {
+	for _, place := range slices.Sorted(maps.Keys(places)) {
 		info, err := is.lstat(place)
 		if err == nil && info.Mode().IsRegular() {
 			s.read(place, place, info, s.wanted(place, info), true)
