@@ -142,7 +142,7 @@ func TestTreeIsBounded(t *testing.T) {
 	require.ErrorIs(t, err, errManyEntries)
 }
 
-// Extractors of osv-scalibr read at any offset.
+// Readers of programs, archives and databases read at any offset.
 func TestTreeOpensForRandomAccess(t *testing.T) {
 	tr := opened(t, planted(t, map[string]string{"f": "0123456789"}))
 	f, err := tr.Open("f")
