@@ -109,16 +109,22 @@ func baseReader(name string) basesbom.Reader {
 		if kind == basesbom.Manifest {
 			open = func() (io.ReadCloser, error) { return r.Open(ctx, "manifest", dgst) }
 		}
-		body, err := open()
+		data, err := readAll(open, most)
 		if errors.Is(err, evidence.ErrAccess) {
 			return nil, fmt.Errorf("%w: %w", basesbom.ErrDenied, err)
 		}
-		if err != nil {
-			return nil, err
-		}
-		defer body.Close()
-		return limit.ReadAll(body, most)
+		return data, err
 	}
+}
+
+// readAll reads what open opens. Only reading tells whether it may be read.
+func readAll(open func() (io.ReadCloser, error), most int64) ([]byte, error) {
+	body, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return limit.ReadAll(body, most)
 }
 
 // matcher matches the platform itself and nothing that could stand in for it.
