@@ -13,6 +13,7 @@ package npm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -50,6 +51,8 @@ func Readers() []ecosystem.Reader {
 // written anything into the ones that npm does not look at.
 type manifest map[string]json.RawMessage
 
+var errName = errors.New("the package has a name that npm does not allow")
+
 // Manifest returns the package that the package.json at a path describes, or
 // none.
 func Manifest(at string, text []byte) ([]sbom.Package, error) {
@@ -58,8 +61,13 @@ func Manifest(at string, text []byte) ([]sbom.Package, error) {
 		return nil, fmt.Errorf("parse package.json: %w", err)
 	}
 	name, version := m.text("name"), m.text("version")
-	if !valid(name) || version == "" || m.foreign() {
+	switch {
+	case name == "" || version == "" || m.foreign():
 		return nil, nil
+	case !valid(name) && installedAs(at) != "":
+		return nil, errName
+	case !valid(name):
+		return nil, nil // somebody's test data
 	}
 	p := sbom.Package{
 		Type: "npm", Name: name, Version: version, PURL: packageURL(name, version),

@@ -44,17 +44,34 @@ func TestReadsAPackage(t *testing.T) {
 func TestIgnoresWhatIsNoPackage(t *testing.T) {
 	for _, text := range []string{
 		`{}`, `{"type":"module"}`, `{"name":"a"}`, `{"version":"1"}`, `{"name":"","version":""}`, `{"name":1,"version":2}`,
-		`{"name":"../up","version":"1"}`, `{"name":"a/b","version":"1"}`, `{"name":"_a","version":"1"}`,
-		`{"name":"` + strings.Repeat("a", 215) + `","version":"1"}`,
 		`{"name":"a","version":"1","engines":{"vscode":"^1"}}`, `{"name":"a","version":"1","contributes":{}}`, `{"name":"a","version":"1","unity":"2019"}`,
 	} {
 		packages, err := npm.Manifest("/app/node_modules/a/package.json", []byte(text))
 		require.NoError(t, err, text)
 		require.Empty(t, packages, text)
 	}
+	for _, name := range badNames {
+		packages, err := npm.Manifest("/app/node_modules/a/test/fixture/package.json", []byte(`{"name":"`+name+`","version":"1"}`))
+		require.NoError(t, err, name)
+		require.Empty(t, packages, name)
+	}
 	for _, text := range []string{``, `[]`, `{"name":`, `"a"`} {
 		_, err := npm.Manifest("/package.json", []byte(text))
 		require.Error(t, err, text)
+	}
+}
+
+var badNames = []string{"../up", "a/b", "_a", "<b>", `\u001b[2J`, strings.Repeat("a", 215)}
+
+// What is installed as a package is one, whatever it says it is called: a name
+// that npm allows to nobody would hide it otherwise.
+func TestTellsOfInstalledPackagesWithBadNames(t *testing.T) {
+	for _, path := range []string{"/app/node_modules/a/package.json", "/app/node_modules/@s/a/package.json"} {
+		for _, name := range badNames {
+			packages, err := npm.Manifest(path, []byte(`{"name":"`+name+`","version":"1"}`))
+			require.ErrorContains(t, err, "a name that npm does not allow", name)
+			require.Empty(t, packages, name)
+		}
 	}
 }
 
