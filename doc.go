@@ -64,7 +64,9 @@
 //	integration/evidence      SBOM and provenance, as plomb, buildx and cosign read them
 //	integration/dockerfiles   the Dockerfiles that several of them build
 //	integration/stand         registry, buildkitd, containerd and Sigstore under one folder
-//	integration/stand/standtest  a stand that ends with its test
+//	integration/stand/standtest  a stand that ends with its test, or with a package's tests
+//	integration/harness       builds and other programs on a stand, and what they are given
+//	integration/dissect       an image in a registry or an OCI layout, taken apart
 //	integration/cri           a small client of the Container Runtime Interface
 //	integration/tamper        a signed image, tampered with as an attacker would
 //	hack                      one command per need; hack/stand is behind hack/up and

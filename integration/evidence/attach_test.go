@@ -10,8 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/dissect"
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/verify/attach"
 )
 
@@ -22,25 +25,32 @@ const (
 )
 
 // cosign runs the program that hack/tools --oracles builds.
-func cosign(t *testing.T, args ...string) outcome {
+func cosign(t *testing.T, args ...string) harness.Printout {
 	t.Helper()
 	program, err := filepath.Abs("../../.build/tools/cosign")
 	require.NoError(t, err)
 	require.FileExists(t, program, "hack/tools --oracles builds it")
-	return command(t, []string{"HOME=" + t.TempDir()}, program, args...)
+	return harness.Command{On: on, Name: program, Args: args, Env: []string{"HOME=" + t.TempDir()}}.Run(t)
 }
 
-func verifyAttestation(t *testing.T, ref string, more ...string) outcome {
+func verifyAttestation(t *testing.T, ref string, more ...string) harness.Printout {
 	t.Helper()
 	return cosign(t, append([]string{"verify-attestation", "--type", "slsaprovenance1",
 		"--trusted-root", on.TrustedRoot(), "--certificate-oidc-issuer", issuer, "--certificate-identity-regexp", identity,
 		"--allow-http-registry"}, append(more, ref)...)...)
 }
 
+// byDigest is a manifest in ref's repository.
+func byDigest(t *testing.T, ref string, manifest digest.Digest) string {
+	t.Helper()
+	repo, _ := dissect.Registry(t, ref)
+	return repo.Host + "/" + repo.Name + "@" + manifest.String()
+}
+
 func attached(t *testing.T, args ...string) []attach.Outcome {
 	t.Helper()
 	var list []attach.Outcome
-	require.NoError(t, json.Unmarshal([]byte(plomb(t, 0, append([]string{"attach", "--output", "json"}, args...)...).out), &list))
+	require.NoError(t, json.Unmarshal([]byte(plomb(t, 0, append([]string{"attach", "--output", "json"}, args...)...).Out), &list))
 	return list
 }
 
@@ -48,44 +58,43 @@ func attached(t *testing.T, args ...string) []attach.Outcome {
 // published, and what it verifies is the provenance as it was signed.
 func TestCosignVerifiesWhatIsAttached(t *testing.T) {
 	ref := build(t, "attach", sources(t, "1.0"), "--build-arg", "PLOMB_SUBJECTS=manifest")
-	repo, idx := index(t, ref)
-	manifest := repo.Host + "/" + repo.Name + "@" + idx.Manifests[0].Digest.String()
+	image := dissect.Pull(t, ref)
+	manifest := byDigest(t, ref, image.ManifestDigest)
 
 	o := verifyAttestation(t, manifest)
-	require.NotZero(t, o.status, "nothing is attached yet: %s", o.all())
+	require.NotZero(t, o.Status, "nothing is attached yet: %s", o.All)
 
 	dry := attached(t, "--dry-run", ref)
 	require.Equal(t, attach.WouldAttach, dry[0].Status)
-	require.NotZero(t, verifyAttestation(t, manifest).status, "a dry run writes nothing")
+	require.NotZero(t, verifyAttestation(t, manifest).Status, "a dry run writes nothing")
 
 	first := attached(t, ref)
 	require.Len(t, first, 1)
 	require.Equal(t, attach.Attached, first[0].Status)
-	require.Equal(t, idx.Manifests[0].Digest, first[0].Manifest)
+	require.Equal(t, image.ManifestDigest, first[0].Manifest)
 	require.True(t, first[0].Named)
 	require.Equal(t, strings.Replace(first[0].Manifest.String(), ":", "-", 1), first[0].Tag, "the stand's registry has no referrers API")
 
 	o = verifyAttestation(t, manifest, "--new-bundle-format")
-	require.Zero(t, o.status, o.all())
+	require.Zero(t, o.Status, o.All)
 	o = verifyAttestation(t, manifest)
-	require.Zero(t, o.status, o.all())
+	require.Zero(t, o.Status, o.All)
 	var envelope struct{ Payload []byte }
-	require.NoError(t, json.Unmarshal([]byte(o.out), &envelope), o.out)
+	require.NoError(t, json.Unmarshal([]byte(o.Out), &envelope), o.Out)
 	var statement struct{ Predicate json.RawMessage }
 	require.NoError(t, json.Unmarshal(envelope.Payload, &statement))
-	require.JSONEq(t, plomb(t, 0, "provenance", "--output", "json", ref).out, string(statement.Predicate))
+	require.JSONEq(t, plomb(t, 0, "provenance", "--output", "json", ref).Out, string(statement.Predicate))
 
 	again := attached(t, ref)
 	require.Equal(t, attach.Present, again[0].Status)
 	require.Equal(t, first[0].Referrer, again[0].Referrer)
-	_, after := index(t, ref)
-	require.Equal(t, idx, after, "the image is what it was")
+	require.Equal(t, image.Digest, dissect.Pull(t, ref).Digest, "the image is what it was")
 	plomb(t, 0, "verify", "--require-signed-attestations", ref)
 
 	// Somebody else is not welcome to cosign either.
 	o = verifyAttestation(t, manifest, "--certificate-identity-regexp", "^https://github.com/somebody/else/")
-	require.NotZero(t, o.status)
-	require.Contains(t, o.stderr, "no matching CertificateIdentity found")
+	require.NotZero(t, o.Status)
+	require.Contains(t, o.Stderr, "no matching CertificateIdentity found")
 }
 
 // Without PLOMB_SUBJECTS=manifest the statement names the image ID, of which
@@ -93,9 +102,8 @@ func TestCosignVerifiesWhatIsAttached(t *testing.T) {
 func TestCosignNeedsTheManifest(t *testing.T) {
 	ref := build(t, "imageid", sources(t, "1.0"))
 	o := plomb(t, 0, "attach", ref)
-	require.Contains(t, o.out, "PLOMB_SUBJECTS=manifest")
-	repo, idx := index(t, ref)
-	require.NotZero(t, verifyAttestation(t, repo.Host+"/"+repo.Name+"@"+idx.Manifests[0].Digest.String()).status)
+	require.Contains(t, o.Out, "PLOMB_SUBJECTS=manifest")
+	require.NotZero(t, verifyAttestation(t, byDigest(t, ref, dissect.Pull(t, ref).ManifestDigest)).Status)
 }
 
 // Two platforms are two referrers.
@@ -105,10 +113,9 @@ func TestAttachTwoPlatforms(t *testing.T) {
 	list := attached(t, ref)
 	require.Len(t, list, 2)
 	require.Equal(t, "linux/arm64", list[1].Platform)
-	repo, _ := index(t, ref)
 	for _, o := range list {
-		v := verifyAttestation(t, repo.Host+"/"+repo.Name+"@"+o.Manifest.String())
-		require.Zero(t, v.status, "%s: %s", o.Platform, v.all())
+		v := verifyAttestation(t, byDigest(t, ref, o.Manifest))
+		require.Zero(t, v.Status, "%s: %s", o.Platform, v.All)
 	}
 	// Each platform has its own SBOM, and another's counts for nothing.
 	for _, platform := range []string{"linux/amd64", "linux/arm64"} {
@@ -127,7 +134,7 @@ func TestProvenanceCommand(t *testing.T) {
 		`gap +a step could fetch anything, network sandbox`, `in +\[.*\] RUN.* Dockerfile:8`,
 		`(?m)^byproduct +sbom linux/amd64 application/spdx\+json sha256:`,
 	} {
-		require.Regexp(t, want, o.out)
+		require.Regexp(t, want, o.Out)
 	}
-	require.Empty(t, o.stderr)
+	require.Empty(t, o.Stderr)
 }

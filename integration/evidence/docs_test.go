@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/integration/harness"
 )
 
 var commands = regexp.MustCompile("(?s)```sh\n(.*?)```")
@@ -31,13 +33,13 @@ func TestCommandsOfTheGuide(t *testing.T) {
 	for _, block := range commands.FindAllStringSubmatch(string(guide), -1) {
 		for line := range strings.Lines(block[1]) {
 			line = names.Replace(strings.TrimSpace(line))
-			o := command(t, []string{"PATH=" + bin + ":" + on.Env()["PATH"]}, "bash", "-c", "cd "+dir+" && "+line)
+			o := harness.Command{On: on, Name: "/bin/bash", Args: []string{"-c", line}, Dir: dir, Env: []string{"PATH=" + bin + ":" + on.Env()["PATH"]}}.Run(t)
 			// diff finds differences, which is what it is for.
 			want := 0
 			if strings.HasPrefix(line, "plomb sbom diff") {
 				want = 1
 			}
-			require.Equal(t, want, o.status, "%s\n%s", line, o.all())
+			require.Equal(t, want, o.Status, "%s\n%s", line, o.All)
 			ran++
 		}
 	}

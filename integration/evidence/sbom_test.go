@@ -20,10 +20,10 @@ import (
 func TestSignedSBOM(t *testing.T) {
 	ref := build(t, "signed", sources(t, "1.0"))
 	o := plomb(t, 0, "verify", "--require-signed-attestations", ref)
-	require.Regexp(t, `attestation +linux/amd64: signed https://spdx.dev/Document \(sbom\) sha256:`, o.out)
+	require.Regexp(t, `attestation +linux/amd64: signed https://spdx.dev/Document \(sbom\) sha256:`, o.Out)
 
 	var d decision.Decision
-	require.NoError(t, json.Unmarshal([]byte(plomb(t, 0, "verify", "--output", "json", ref).out), &d))
+	require.NoError(t, json.Unmarshal([]byte(plomb(t, 0, "verify", "--output", "json", ref).Out), &d))
 	var signed, unsigned []string
 	for _, a := range d.Attestations {
 		if a.Status == "signed" {
@@ -36,12 +36,11 @@ func TestSignedSBOM(t *testing.T) {
 	require.Equal(t, []string{predicateSPDX}, signed)
 	require.NotContains(t, unsigned, predicateSPDX)
 
-	require.Contains(t, plomb(t, 0, "inspect", ref).out, "(claimed by the unverified statement as sbom)")
+	require.Contains(t, plomb(t, 0, "inspect", ref).Out, "(claimed by the unverified statement as sbom)")
 
 	// A copy keeps all of it.
 	copied := on.Registry + "/ev/copied:v1"
-	o = command(t, nil, filepath.Join(on.Bin, "buildx"), "imagetools", "create", "--tag", copied, ref)
-	require.Zero(t, o.status, o.all())
+	o = buildx(t, "imagetools", "create", "--tag", copied, ref)
 	plomb(t, 0, "verify", "--require-signed-attestations", copied)
 }
 
@@ -59,13 +58,13 @@ func TestSwappedSBOM(t *testing.T) {
 		t.Run(tag, func(t *testing.T) {
 			evil := swap(t, ref, tag, change)
 			o := plomb(t, 0, "verify", evil)
-			require.Regexp(t, `attestation +linux/amd64: unsigned https://spdx.dev/Document`, o.out)
-			require.Regexp(t, `attestation +linux/amd64: missing https://spdx.dev/Document \(sbom\) sha256:`, o.out)
+			require.Regexp(t, `attestation +linux/amd64: unsigned https://spdx.dev/Document`, o.Out)
+			require.Regexp(t, `attestation +linux/amd64: missing https://spdx.dev/Document \(sbom\) sha256:`, o.Out)
 			plomb(t, 1, "verify", "--require-signed-attestations", evil)
 			o = plomb(t, 1, "sbom", evil)
-			require.Empty(t, o.out)
-			require.Contains(t, o.stderr, "the SBOM is not the signed one")
-			require.Contains(t, plomb(t, 0, "inspect", evil).out, "(not named by the statement)")
+			require.Empty(t, o.Out)
+			require.Contains(t, o.Stderr, "the SBOM is not the signed one")
+			require.Contains(t, plomb(t, 0, "inspect", evil).Out, "(not named by the statement)")
 		})
 	}
 }
@@ -73,66 +72,64 @@ func TestSwappedSBOM(t *testing.T) {
 // buildx shows our documents as it shows its own.
 func TestImagetools(t *testing.T) {
 	ref := build(t, "imagetools", sources(t, "1.0"))
-	o := command(t, nil, filepath.Join(on.Bin, "buildx"), "imagetools", "inspect", "--format", "{{json .SBOM}}", ref)
-	require.Zero(t, o.status, o.all())
+	o := buildx(t, "imagetools", "inspect", "--format", "{{json .SBOM}}", ref)
 	var shown struct {
 		SPDX struct{ Packages []struct{ Name string } }
 	}
-	require.NoError(t, json.Unmarshal([]byte(o.out), &shown), o.out)
+	require.NoError(t, json.Unmarshal([]byte(o.Out), &shown), o.Out)
 	var names []string
 	for _, p := range shown.SPDX.Packages {
 		names = append(names, p.Name)
 	}
 	require.Contains(t, names, "hello")
-	o = command(t, nil, filepath.Join(on.Bin, "buildx"), "imagetools", "inspect", "--format", "{{json .Provenance}}", ref)
-	require.Zero(t, o.status, o.all())
-	require.Contains(t, o.out, `"SLSA"`)
+	o = buildx(t, "imagetools", "inspect", "--format", "{{json .Provenance}}", ref)
+	require.Contains(t, o.Out, `"SLSA"`)
 }
 
 func TestSBOMCommand(t *testing.T) {
 	ref := build(t, "command", sources(t, "1.0"), "--build-arg", "PLOMB_SBOM=files")
 	o := plomb(t, 0, "sbom", ref)
-	require.Regexp(t, `(?m)^NAME +VERSION +TYPE +LICENSE +INSTRUCTION$`, o.out)
-	require.Regexp(t, `(?m)^base-files +12\.4 +deb .* COPY status /var/lib/dpkg/status`, o.out)
-	require.Regexp(t, `(?m)^hello +1\.0 +deb .*RUN printf`, o.out)
+	require.Regexp(t, `(?m)^NAME +VERSION +TYPE +LICENSE +INSTRUCTION$`, o.Out)
+	require.Regexp(t, `(?m)^base-files +12\.4 +deb .* COPY status /var/lib/dpkg/status`, o.Out)
+	require.Regexp(t, `(?m)^hello +1\.0 +deb .*RUN printf`, o.Out)
 
 	dir := t.TempDir()
 	file := filepath.Join(dir, "app.spdx.json")
 	o = plomb(t, 0, "sbom", "--format", "spdx", ref)
-	require.NoError(t, os.WriteFile(file, []byte(o.out), 0o600))
-	require.Regexp(t, `(?m)^hello +1\.0`, plomb(t, 0, "sbom", file).out)
+	require.NoError(t, os.WriteFile(file, []byte(o.Out), 0o600))
+	require.Regexp(t, `(?m)^hello +1\.0`, plomb(t, 0, "sbom", file).Out)
 
-	require.NoError(t, os.WriteFile(file, []byte(plomb(t, 0, "sbom", "--format", "cyclonedx", ref).out), 0o600))
-	require.Regexp(t, `(?m)^hello +1\.0 .*RUN printf`, plomb(t, 0, "sbom", file).out)
+	require.NoError(t, os.WriteFile(file, []byte(plomb(t, 0, "sbom", "--format", "cyclonedx", ref).Out), 0o600))
+	require.Regexp(t, `(?m)^hello +1\.0 .*RUN printf`, plomb(t, 0, "sbom", file).Out)
 
 	o = plomb(t, 0, "sbom", "--level", "file", ref)
-	require.Regexp(t, `(?m)^[0-9a-f]{64} +/var/lib/dpkg/status$`, o.out)
-	require.Contains(t, plomb(t, 0, "sbom", "--level", "file", "--format", "spdx", ref).out, `"fileName":"./var/lib/dpkg/status"`)
-	require.Contains(t, plomb(t, 0, "sbom", "--level", "image", "--format", "spdx", ref).out, `"spdxVersion":"SPDX-2.3"`)
-	require.Contains(t, plomb(t, 2, "sbom", "--level", "file", build(t, "packages", sources(t, "1.0"))).stderr, "PLOMB_SBOM=files")
-	require.Contains(t, plomb(t, 2, "sbom", build(t, "none", sources(t, "1.0"), "--build-arg", "PLOMB_SBOM=off")).stderr, "no SBOM")
+	require.Regexp(t, `(?m)^[0-9a-f]{64} +/var/lib/dpkg/status$`, o.Out)
+	require.Contains(t, plomb(t, 0, "sbom", "--level", "file", "--format", "spdx", ref).Out, `"fileName":"./var/lib/dpkg/status"`)
+	require.Contains(t, plomb(t, 0, "sbom", "--level", "image", "--format", "spdx", ref).Out, `"spdxVersion":"SPDX-2.3"`)
+	require.Contains(t, plomb(t, 2, "sbom", "--level", "file", build(t, "packages", sources(t, "1.0"))).Stderr, "PLOMB_SBOM=files")
+	require.Contains(t, plomb(t, 2, "sbom", build(t, "none", sources(t, "1.0"), "--build-arg", "PLOMB_SBOM=off")).Stderr, "no SBOM")
 }
 
 // The minimum elements are counted, of an image as of the document alone.
 func TestSBOMCheckCommand(t *testing.T) {
 	ref := build(t, "check", sources(t, "1.0"))
 	o := plomb(t, 0, "sbom", "check", ref)
-	require.Regexp(t, `(?m)^component name +NTIA 2021, CISA 2025 +100\.00% +2 +0 +0$`, o.out)
-	require.Regexp(t, `(?m)^supplier name .* 100\.00% +2 +0 +0$`, o.out)
+	require.Regexp(t, `(?m)^component name +NTIA 2021, CISA 2025 +100\.00% +2 +0 +0$`, o.Out)
+	require.Regexp(t, `(?m)^supplier name .* 100\.00% +2 +0 +0$`, o.Out)
 	file := filepath.Join(t.TempDir(), "app.json")
-	require.NoError(t, os.WriteFile(file, []byte(plomb(t, 0, "sbom", "--format", "spdx", ref).out), 0o600))
-	require.Equal(t, plomb(t, 0, "sbom", "check", "-o", "json", ref).out, plomb(t, 0, "sbom", "check", "-o", "json", file).out)
+	require.NoError(t, os.WriteFile(file, []byte(plomb(t, 0, "sbom", "--format", "spdx", ref).Out), 0o600))
+	require.Equal(t, plomb(t, 0, "sbom", "check", "-o", "json", ref).Out, plomb(t, 0, "sbom", "check", "-o", "json", file).Out)
 }
 
 // What changed is told with the instruction that did it.
 func TestSBOMDiffCommand(t *testing.T) {
 	before, after := build(t, "before", sources(t, "1.0")), build(t, "after", sources(t, "2.0"))
-	require.Empty(t, plomb(t, 0, "sbom", "diff", before, before).out)
+	require.Empty(t, plomb(t, 0, "sbom", "diff", before, before).Out)
 	o := plomb(t, 1, "sbom", "diff", before, after)
-	require.Regexp(t, `(?m)^version +hello +deb +1\.0 +2\.0 +8: RUN printf`, o.out)
-	require.NotContains(t, o.out, "base-files")
+	require.Regexp(t, `(?m)^version +hello +deb +1\.0 +2\.0 +8: RUN printf`, o.Out)
+	require.NotContains(t, o.Out, "base-files")
 	evil := swap(t, after, "evil", func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("2.0"), []byte("1.0")) })
 	o = plomb(t, 1, "sbom", "diff", before, evil)
-	require.Empty(t, o.out)
-	require.Contains(t, o.stderr, "the SBOM is not the signed one")
+	require.Empty(t, o.Out)
+	require.Contains(t, o.Stderr, "the SBOM is not the signed one")
 }

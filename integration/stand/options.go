@@ -66,7 +66,7 @@ func (o Options) complete() (Options, error) {
 		return o, fmt.Errorf("%w: no folder given: name the folder the stand is to live in", ErrOptions)
 	}
 	if o.Root == "" {
-		if o.Root, err = findRoot(); err != nil {
+		if o.Root, err = FindRoot(); err != nil {
 			return o, err
 		}
 	}
@@ -156,8 +156,8 @@ func (o Options) checkPrograms() error {
 	return nil
 }
 
-// findRoot walks up from the working directory to the project's go.mod.
-func findRoot() (string, error) {
+// FindRoot walks up from the working directory to the project's go.mod.
+func FindRoot() (string, error) {
 	wd, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("finding the checkout: %w", err)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package standtest ties a stand to a test: it ends with the test, and its
-// logs are printed only when the test failed.
+// Package standtest ties a stand to a test, or to all tests of a package: it
+// ends with them. The daemons' logs are printed only when the test failed.
 package standtest
 
 import (
