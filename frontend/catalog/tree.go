@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 type tree struct {
 	root   *os.Root
 	system func() (*sbom.System, bool)
+	once   sync.Map // by key, func() any
 }
 
 var _ ecosystem.Tree = (*tree)(nil)
@@ -81,6 +83,18 @@ func readable(info fs.FileInfo) bool { return info.Mode().IsRegular() || info.Is
 func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	_, info, err := t.find(name)
 	return info, err
+}
+
+// Resolve returns where the file is after all links.
+func (t *tree) Resolve(name string) (string, error) {
+	resolved, _, err := t.linked(name)
+	return path.Clean(resolved), err
+}
+
+// Once returns what make returned the first time.
+func (t *tree) Once(key string, make func() any) any {
+	once, _ := t.once.LoadOrStore(key, sync.OnceValue(make))
+	return once.(func() any)()
 }
 
 // ReadAll reads a regular file of at most limit bytes.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -234,4 +236,41 @@ func FuzzText(f *testing.F) {
 		require.False(t, strings.ContainsFunc(got, unicode.IsControl))
 		require.Equal(t, got, text1(got, limit))
 	})
+}
+
+func TestTreeResolvesLinks(t *testing.T) {
+	tr := opened(t, planted(t, map[string]string{
+		"usr/share/java/a-1.jar": "a", "usr/share/java/a.jar": "-> a-1.jar", "java": "-> /usr/share/java",
+		"deep/er/a.jar": "-> ../../../../java/a.jar", "nowhere": "-> gone", "loop": "-> loop",
+	}))
+	for path, want := range map[string]string{
+		"/usr/share/java/a-1.jar": "/usr/share/java/a-1.jar", "/deep/er/a.jar": "/usr/share/java/a-1.jar",
+		"java/a.jar": "/usr/share/java/a-1.jar", "/": "/", "/../usr/": "/usr",
+	} {
+		got, err := tr.Resolve(path)
+		require.NoError(t, err, path)
+		require.Equal(t, want, got, path)
+	}
+	for _, path := range []string{"/nowhere", "/loop", "/not/there", "/usr/share/java/a-1.jar/x", "a\x00b"} {
+		_, err := tr.Resolve(path)
+		require.Error(t, err, path)
+	}
+}
+
+// What readers find out about the tree is found out once, whoever asks first.
+func TestTreeRemembersByKey(t *testing.T) {
+	tr := opened(t, t.TempDir())
+	var calls atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			one := tr.Once("a", func() any { calls.Add(1); return 1 })
+			two := tr.Once("b", func() any { calls.Add(1); return 2 })
+			if one != 1 || two != 2 {
+				t.Errorf("%v and %v", one, two)
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, 2, calls.Load())
 }

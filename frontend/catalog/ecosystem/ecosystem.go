@@ -47,6 +47,12 @@ type Tree interface {
 	ReadAll(path string, limit int64) ([]byte, error)
 	// ReadDir lists a folder, sorted by name.
 	ReadDir(path string) ([]fs.DirEntry, error)
+	// Resolve returns the absolute path of what is at path, without links.
+	Resolve(path string) (string, error)
+	// Once returns what make returned when it was first called for the key, which
+	// begins with the reader's package. It is for what is found out about the
+	// tree, not about one file of it. Whoever calls meanwhile waits.
+	Once(key string, make func() any) any
 	// System is what os-release says; never nil.
 	System() *sbom.System
 }

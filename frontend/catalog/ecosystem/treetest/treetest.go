@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package treetest is an image's root filesystem in memory, for tests of
-// readers. It has no links.
+// readers. Its files may be links (Link), its folders are none.
 package treetest
 
 import (
 	"context"
 	"io/fs"
+	pathpkg "path"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -23,10 +25,22 @@ type Tree map[string][]byte
 
 var _ ecosystem.Tree = Tree{}
 
+// maxLinks is how many links are followed on the way to one file.
+const maxLinks = 40
+
+const link = "\x00link to "
+
+// Link is the content of a link. The target is relative to its folder.
+func Link(target string) []byte { return []byte(link + target) }
+
 func (t Tree) files() fstest.MapFS {
 	files := fstest.MapFS{}
 	for path, data := range t {
-		files[strings.TrimPrefix(path, "/")] = &fstest.MapFile{Data: data, Mode: 0o755}
+		file := &fstest.MapFile{Data: data, Mode: 0o755}
+		if target, ok := strings.CutPrefix(string(data), link); ok {
+			file = &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
+		}
+		files[strings.TrimPrefix(path, "/")] = file
 	}
 	return files
 }
@@ -58,6 +72,24 @@ func (t Tree) ReadAll(path string, max int64) ([]byte, error) {
 	defer f.Close()
 	return limit.ReadAll(f, max)
 }
+
+// Resolve follows links.
+func (t Tree) Resolve(path string) (string, error) {
+	files, at := t.files(), relative(path)
+	for range maxLinks {
+		target, err := files.ReadLink(at)
+		if err != nil {
+			_, err = files.Lstat(at)
+			return "/" + at, err
+		}
+		at = relative(pathpkg.Join("/", pathpkg.Dir(at), target))
+	}
+	return "", &fs.PathError{Op: "readlink", Path: path, Err: syscall.ELOOP}
+}
+
+// Once calls make: this tree remembers nothing, so that tests see what becomes
+// of a change.
+func (t Tree) Once(_ string, make func() any) any { return make() }
 
 // System is that of no distribution.
 func (t Tree) System() *sbom.System { return &sbom.System{} }
