@@ -6,10 +6,7 @@ package reproduce
 
 import (
 	"fmt"
-	"net/http/cgi"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,14 +14,15 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
-	"github.com/plombproject/plomb/integration/tamper"
+	"github.com/plombproject/plomb/integration/dissect"
+	"github.com/plombproject/plomb/integration/harness"
 )
 
 // fakeBuildx is a PATH whose first buildx tells that it was called.
 func fakeBuildx(t *testing.T) (env []string, called string) {
 	dir := t.TempDir()
 	called = filepath.Join(dir, "called")
-	write(t, dir, "buildx", "#!/bin/sh\ntouch "+called+"\nexit 1\n")
+	harness.Write(t, dir, "buildx", "#!/bin/sh\ntouch "+called+"\nexit 1\n")
 	require.NoError(t, os.Chmod(filepath.Join(dir, "buildx"), 0o755))
 	return []string{"PATH=" + dir + ":" + os.Getenv("PATH")}, called
 }
@@ -33,8 +31,7 @@ func fakeBuildx(t *testing.T) (env []string, called string) {
 func TestUnverifiedImagesAreNotBuilt(t *testing.T) {
 	dir := sources(t, "FROM ${BASE}\nRUN echo a > /a\n", nil)
 	ref := signed(t, dir)
-	repo, tag, err := tamper.Parse(ref)
-	require.NoError(t, err)
+	repo, tag := dissect.Registry(t, ref)
 	require.NoError(t, repo.Preload(t.Context(), tag, "tampered"))
 	require.NoError(t, repo.Index(t.Context(), tag, "stripped", func(index *ocispecs.Index) error {
 		index.Manifests = index.Manifests[:1]
@@ -62,36 +59,13 @@ func TestUnverifiedImagesAreNotBuilt(t *testing.T) {
 	require.NoFileExists(t, called)
 }
 
-// gitServer serves a bare repository over HTTP and returns its URL without the
-// scheme, the repository, and a work tree.
-func gitServer(t *testing.T, files map[string]string) (host, bare, work string) {
-	root, work := t.TempDir(), t.TempDir()
-	bare = filepath.Join(root, "repo.git")
-	for name, text := range files {
-		write(t, work, name, text)
-	}
-	git(t, work, "init", "-q", "-b", "main")
-	git(t, work, "add", ".")
-	git(t, work, "commit", "-q", "-m", "one")
-	git(t, work, "clone", "-q", "--bare", ".", bare)
-	backend, err := exec.Command("git", "--exec-path").Output()
-	require.NoError(t, err)
-	server := httptest.NewServer(&cgi.Handler{
-		Path: filepath.Join(strings.TrimSpace(string(backend)), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1"},
-	})
-	t.Cleanup(server.Close)
-	host = strings.TrimPrefix(server.URL, "http://") + "/repo.git"
-	git(t, work, "remote", "add", "origin", "http://"+host)
-	return host, bare, work
-}
-
-func git(t *testing.T, dir string, args ...string) string {
+// gitServer serves a repository of files over HTTP, the remote of its work
+// tree, and returns its URL without the scheme.
+func gitServer(t *testing.T, files map[string]string) (host string, repo harness.Repository) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "safe.bareRepository=all"}, args...)...)
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
-	return strings.TrimSpace(string(out))
+	repo = harness.ServeGit(t, files)
+	harness.Git(t, repo.Work, "remote", "add", "origin", repo.URL)
+	return strings.TrimPrefix(repo.URL, "http://"), repo
 }
 
 func inRepo(t *testing.T) map[string]string {
@@ -104,8 +78,9 @@ func inRepo(t *testing.T) map[string]string {
 // The branch has moved on; the commit that was built is built again. Once the
 // builder fetches the context, once it is a checkout of the client's.
 func TestGit(t *testing.T) {
-	host, bare, work := gitServer(t, inRepo(t))
-	commit := git(t, work, "rev-parse", "HEAD")
+	host, repo := gitServer(t, inRepo(t))
+	work := repo.Work
+	commit := harness.Git(t, work, "rev-parse", "HEAD")
 	remote := signed(t, "http://"+host+"#main:app")
 	p, _ := statement(t, remote)
 	require.Equal(t, commit, p.BuildDefinition.ExternalParameters.Context.Digest["gitCommit"])
@@ -121,9 +96,9 @@ func TestGit(t *testing.T) {
 		p, _ := statement(t, local)
 		require.Equal(t, commit, p.BuildDefinition.ExternalParameters.Source.Revision)
 	})
-	write(t, work, "app/file", "two\n")
-	git(t, work, "commit", "-q", "-a", "-m", "two")
-	git(t, work, "push", "-q", bare, "main")
+	harness.Write(t, work, "app/file", "two\n")
+	harness.Git(t, work, "commit", "-q", "-a", "-m", "two")
+	harness.Git(t, work, "push", "-q", repo.Bare, "main")
 
 	again(t, nil, remote).identical(t)
 	again(t, nil, local).identical(t)
@@ -134,13 +109,12 @@ func TestGit(t *testing.T) {
 // Secrets do not get into what is signed, wherever they come in.
 func TestSecretsAreNeverInTheProvenance(t *testing.T) {
 	const secret = "s3cr3t-Passw0rd"
-	host, _, work := gitServer(t, inRepo(t))
+	host, repo := gitServer(t, inRepo(t))
 	dir := sources(t, "FROM ${BASE}\nARG NPM_TOKEN\nCOPY --from=other README /\nRUN --mount=type=secret,id=npm_token true\n", nil)
-	file := filepath.Join(t.TempDir(), "value")
-	require.NoError(t, os.WriteFile(file, []byte(secret), 0o600))
+	file := harness.Secret(t, secret)
 	for name, build := range map[string]func(t *testing.T) string{
 		"arguments and named contexts": func(t *testing.T) string {
-			return signed(t, dir, "--secret", "id=npm_token,src="+linked(t, file),
+			return signed(t, dir, "--secret", "id=npm_token,src="+file,
 				"--build-arg", "NPM_TOKEN="+secret, "--build-arg", "HTTP_PROXY=http://u:"+secret+"@"+host, "--build-arg", "no_proxy="+strings.Split(host, ":")[0],
 				"--build-arg", "INDEX=https://u:"+secret+"@pypi.example/simple", "--label", "index=https://u:"+secret+"@pypi.example",
 				"--build-context", fmt.Sprintf("other=http://user:%s@%s#main", secret, host))
@@ -149,8 +123,8 @@ func TestSecretsAreNeverInTheProvenance(t *testing.T) {
 			return signed(t, fmt.Sprintf("http://user:%s@%s#main:app", secret, host))
 		},
 		"the remote of the checkout": func(t *testing.T) string {
-			git(t, work, "remote", "set-url", "origin", fmt.Sprintf("http://user:%s@%s", secret, host))
-			return signed(t, filepath.Join(work, "app"))
+			harness.Git(t, repo.Work, "remote", "set-url", "origin", fmt.Sprintf("http://user:%s@%s", secret, host))
+			return signed(t, filepath.Join(repo.Work, "app"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/plombproject/plomb/integration/tamper"
+	"github.com/plombproject/plomb/integration/dissect"
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/verify/reproduce"
 )
 
@@ -40,21 +41,21 @@ var files = map[string]string{
 // option that goes into the result, and every compression.
 func TestIdenticalFromAFolder(t *testing.T) {
 	docs := t.TempDir()
-	write(t, docs, "guide.md", "# Guide\n")
-	for name, args := range map[string][]string{
-		"plain":   nil,
-		"options": {"--build-arg", "SOURCE_DATE_EPOCH=1790000000", "--build-arg", "PLOMB_LAYERS=squash", "--build-arg", "PLOMB_SCRUB=off", "--label", "team=a=b, c", "--shm-size", "32m", "--add-host", "db:10.0.0.1", "--ulimit", "nofile=100:200", "--target", ""},
-		"zstd":    {"output:compression=zstd"},
+	harness.Write(t, docs, "guide.md", "# Guide\n")
+	for name, tc := range map[string]struct{ attributes, args []string }{
+		"plain":   {},
+		"options": {args: []string{"--build-arg", "SOURCE_DATE_EPOCH=1790000000", "--build-arg", "PLOMB_LAYERS=squash", "--build-arg", "PLOMB_SCRUB=off", "--label", "team=a=b, c", "--shm-size", "32m", "--add-host", "db:10.0.0.1", "--ulimit", "nofile=100:200", "--target", ""}},
+		"zstd":    {attributes: []string{"compression=zstd"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := sources(t, application, files)
 			require.NoError(t, os.Symlink("main.txt", filepath.Join(dir, "src", "link")))
 			require.NoError(t, os.Chmod(filepath.Join(dir, "src", "run.sh"), 0o755))
-			ref := signed(t, dir, append([]string{"--build-arg", "VERSION=1.2", "--build-context", "docs=" + docs}, args...)...)
+			ref := exported(t, tc.attributes, dir, append([]string{"--build-arg", "VERSION=1.2", "--build-context", "docs=" + docs}, tc.args...)...)
 
 			// What the build did not ask for may be another.
-			write(t, dir, "not/asked/for", "changed")
-			write(t, dir, "src/skipped.log", "changed")
+			harness.Write(t, dir, "not/asked/for", "changed")
+			harness.Write(t, dir, "src/skipped.log", "changed")
 			keep := filepath.Join(t.TempDir(), "kept")
 			o := again(t, []string{"SOURCE_DATE_EPOCH=5"}, "--context", dir, "--build-context", "docs="+docs, "--keep", keep, ref)
 			o.identical(t)
@@ -69,21 +70,21 @@ func TestIdenticalFromAFolder(t *testing.T) {
 // the difference, before anything is built.
 func TestAnotherFolderIsRefused(t *testing.T) {
 	docs := t.TempDir()
-	write(t, docs, "guide.md", "# Guide\n")
+	harness.Write(t, docs, "guide.md", "# Guide\n")
 	dir := sources(t, application, files)
 	ref := signed(t, dir, "--build-context", "docs="+docs)
 	for name, tc := range map[string]struct {
 		change func(dir string)
 		says   string
 	}{
-		"content":          {func(dir string) { write(t, dir, "src/main.txt", "mian\n") }, `"src/main.txt"`},
+		"content":          {func(dir string) { harness.Write(t, dir, "src/main.txt", "mian\n") }, `"src/main.txt"`},
 		"mode":             {func(dir string) { require.NoError(t, os.Chmod(filepath.Join(dir, "src/main.txt"), 0o600)) }, `"src/main.txt"`},
-		"a new file":       {func(dir string) { write(t, dir, "src/new", "x") }, `changed or new here, in content or mode: "src/new"`},
+		"a new file":       {func(dir string) { harness.Write(t, dir, "src/new", "x") }, `changed or new here, in content or mode: "src/new"`},
 		"a missing file":   {func(dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "src/run.sh"))) }, "1 of the recorded entries are not here"},
-		"the Dockerfile":   {func(dir string) { write(t, dir, "Dockerfile", "FROM scratch\n") }, "the Dockerfile of the image had"},
+		"the Dockerfile":   {func(dir string) { harness.Write(t, dir, "Dockerfile", "FROM scratch\n") }, "the Dockerfile of the image had"},
 		"no Dockerfile":    {func(dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "Dockerfile"))) }, "--file"},
-		"the ignore file":  {func(dir string) { write(t, dir, ".dockerignore", "*.log\n") }, "leaves out"},
-		"a new ignore one": {func(dir string) { write(t, dir, "Dockerfile.dockerignore", "src\n") }, "Dockerfile.dockerignore leaves out"},
+		"the ignore file":  {func(dir string) { harness.Write(t, dir, ".dockerignore", "*.log\n") }, "leaves out"},
+		"a new ignore one": {func(dir string) { harness.Write(t, dir, "Dockerfile.dockerignore", "src\n") }, "Dockerfile.dockerignore leaves out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			other := filepath.Join(t.TempDir(), "other")
@@ -93,7 +94,7 @@ func TestAnotherFolderIsRefused(t *testing.T) {
 		})
 	}
 	again(t, nil, "--context", dir, ref).undecided(t, `local context "docs"`, "--build-context docs=DIR")
-	write(t, docs, "guide.md", "# Other\n")
+	harness.Write(t, docs, "guide.md", "# Other\n")
 	again(t, nil, "--context", dir, "--build-context", "docs="+docs, ref).undecided(t, `"guide.md"`)
 }
 
@@ -130,10 +131,10 @@ func TestDifferencesAreExplained(t *testing.T) {
 		require.Equal(t, reproduce.Order, c)
 	}
 
-	out, _, err := command(t, nil, filepath.Join(on.Bin, "plomb"), "reproduce", "--context", dir, ref)
-	require.Error(t, err)
+	p := harness.Command{On: on, Name: "plomb", Args: []string{"reproduce", "--context", dir, ref}}.Run(t)
+	require.Error(t, p.Err)
 	for _, says := range []string{"differs: ", "RUN /bin/sh -c sleep 1; date", "/when (content)", "[date]", "[random-bytes]"} {
-		require.Contains(t, out, says)
+		require.Contains(t, p.All, says)
 	}
 }
 
@@ -145,8 +146,7 @@ func TestWhatHasANameIsPinned(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body.Load().(string))) }))
 	defer server.Close()
 
-	repo, tag, err := tamper.Parse(strings.Split(base, "@")[0])
-	require.NoError(t, err)
+	repo, tag := dissect.Registry(t, strings.Split(base, "@")[0])
 	was, err := repo.Manifest(t.Context(), tag)
 	require.NoError(t, err)
 	_, err = repo.PutManifest(t.Context(), "moving", was)
@@ -154,17 +154,15 @@ func TestWhatHasANameIsPinned(t *testing.T) {
 	dir := sources(t, "FROM "+repo.Ref("moving")+"\nADD "+server.URL+"/file /file\n", nil)
 	ref := signed(t, dir)
 
-	write(t, dir, "unused", "x")
+	harness.Write(t, dir, "unused", "x")
 	other := sources(t, "FROM ${BASE}\nRUN echo other > /etc/other\n", nil)
-	out, _, err := command(t, nil, filepath.Join(on.Bin, "buildx"), "build", "--provenance=false", "--build-arg", "PLOMB_SIGN=off", "--output", "type=image,push=true,name="+repo.Ref("moving"), other)
-	require.NoError(t, err, out)
+	harness.Command{On: on, Args: append(harness.Push(repo.Ref("moving")), "--provenance=false", "--build-arg", "PLOMB_SIGN=off", other)}.Must(t)
 	again(t, nil, "--context", dir, ref).identical(t)
 
 	// A builder that has the download by its checksum needs no other.
 	body.Store("two\n")
 	again(t, nil, "--context", dir, ref).identical(t)
-	out, _, err = command(t, nil, filepath.Join(on.Bin, "buildctl"), "prune", "--all")
-	require.NoError(t, err, out)
+	harness.Command{On: on, Name: "buildctl", Args: []string{"prune", "--all"}}.Must(t)
 	o := again(t, nil, "--context", dir, ref)
 	require.Equal(t, 2, o.status, o.log)
 	require.Contains(t, o.report.Reason, "could not be built again")
