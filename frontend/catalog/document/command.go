@@ -28,7 +28,24 @@ const maxReport = 256 << 20 // bytes of one look at packages
 
 // Main is the helper: it writes the documents from the reports it is given.
 func Main(context.Context) error {
-	return write(specDir, reportsDir, outDir)
+	return answer(outDir, write(specDir, reportsDir, outDir))
+}
+
+// answer turns a refusal into an answer: of a helper that failed, the frontend
+// learns nothing but that it did.
+func answer(to string, err error) error {
+	if !errors.Is(err, spdx.ErrTooLarge) {
+		return err
+	}
+	return writeSummary(to, Summary{Refused: err.Error()})
+}
+
+func writeSummary(to string, s Summary) error {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(to, summaryFile), data, 0o644)
 }
 
 func write(from, reports, to string) error {
@@ -60,11 +77,7 @@ func write(from, reports, to string) error {
 	if err := os.WriteFile(filepath.Join(to, PackagesFile), packages, 0o644); err != nil {
 		return err
 	}
-	data, err := json.Marshal(summary)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(to, summaryFile), data, 0o644)
+	return writeSummary(to, summary)
 }
 
 func readSpec(name string) (*Spec, error) {

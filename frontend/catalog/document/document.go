@@ -8,6 +8,8 @@ package document
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -50,7 +52,25 @@ func merge(spec Spec, reports []*sbom.Report) (*sbom.Inventory, error) {
 		l := spec.Layers[i]
 		layers[i] = sbom.Layer{Report: *r, Base: l.Base, DiffID: l.DiffID, Instruction: l.Instruction, Line: l.Line}
 	}
-	return sbom.Merge(layers), nil
+	inventory := sbom.Merge(layers)
+	doubt(inventory)
+	return inventory, nil
+}
+
+// ofSystem are the types of packages that a distribution is made of.
+var ofSystem = map[string]bool{"deb": true, "apk": true, "rpm": true}
+
+// doubt notes that an image which says that it is of a distribution, and has
+// none of its packages, has more in it than is listed: its package manager is
+// not known, or somebody deleted the database and not the packages.
+func doubt(inventory *sbom.Inventory) {
+	if inventory.System == nil || inventory.System.ID == "" ||
+		slices.ContainsFunc(inventory.Items, func(i sbom.Item) bool { return ofSystem[i.Type] }) {
+		return
+	}
+	more := sbom.Unread{Path: "/etc/os-release", Reason: "it names a distribution, of whose packages there is no database that plomb knows"}
+	at, _ := slices.BinarySearchFunc(inventory.Unread, more, func(a, b sbom.Unread) int { return strings.Compare(a.Path, b.Path) })
+	inventory.Unread = slices.Insert(inventory.Unread, at, more)
 }
 
 // Digest is that of a document as it is attached and signed.

@@ -4,6 +4,7 @@ package document
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/plombproject/plomb/frontend/catalog"
 	"github.com/plombproject/plomb/provenance/sbom"
+	"github.com/plombproject/plomb/provenance/spdx"
 )
 
 var spec = Spec{
@@ -85,6 +87,56 @@ func TestWrite(t *testing.T) {
 	for _, name := range []string{"bash", "left-pad", "RUN x"} {
 		require.Contains(t, string(alone), name)
 		require.Contains(t, string(read(PackagesFile)), name)
+	}
+}
+
+// An image of a distribution whose package manager is not known, or whose
+// database somebody deleted, has packages that nobody lists.
+func TestDistributionWithoutPackages(t *testing.T) {
+	system := &sbom.System{ID: "arch", PrettyName: "Arch Linux"}
+	npm := sbom.Finding{Path: "/app/package.json", Packages: []sbom.Package{{Type: "npm", Name: "left-pad", Version: "1.0.0"}}}
+	status := sbom.Finding{Path: "/var/lib/dpkg/status", Packages: []sbom.Package{{Type: "deb", Name: "bash", Version: "5"}}}
+	for name, row := range map[string]struct {
+		base, layer sbom.Report
+		says        bool
+	}{
+		"no distribution":    {sbom.Report{}, sbom.Report{Findings: []sbom.Finding{npm}}, false},
+		"no name":            {sbom.Report{System: &sbom.System{}}, sbom.Report{}, false},
+		"with packages":      {sbom.Report{System: system, Findings: []sbom.Finding{status}}, sbom.Report{}, false},
+		"without packages":   {sbom.Report{System: system}, sbom.Report{Findings: []sbom.Finding{npm}}, true},
+		"deleted afterwards": {sbom.Report{System: system, Findings: []sbom.Finding{status}}, sbom.Report{Gone: []string{"/var/lib/dpkg"}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			row.layer.Unread = []sbom.Unread{{Path: "/z", Reason: "broken"}, {Path: "/a", Reason: "broken"}}
+			inv, err := merge(spec, []*sbom.Report{&row.base, &row.layer})
+			require.NoError(t, err)
+			paths := []string{"/a", "/z"}
+			if row.says {
+				paths = []string{"/a", "/etc/os-release", "/z"}
+			}
+			var got []string
+			for _, u := range inv.Unread {
+				got = append(got, u.Path)
+			}
+			require.Equal(t, paths, got)
+		})
+	}
+}
+
+// A helper that fails has its reason in the log alone; one that was asked for
+// too much tells the frontend.
+func TestTooLargeIsAnAnswer(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, answer(dir, fmt.Errorf("write: %w: too many", spdx.ErrTooLarge)))
+	data, err := os.ReadFile(filepath.Join(dir, summaryFile))
+	require.NoError(t, err)
+	_, err = readSummary(data, spec)
+	require.EqualError(t, err, "write: SBOM too large: too many")
+	require.ErrorIs(t, answer(dir, os.ErrNotExist), os.ErrNotExist)
+	require.NoError(t, answer(dir, nil))
+	for _, bad := range []string{`{}`, `{"refused":""}`, `{"packages":"x"}`, `{"refused":"a","other":1}`, ``} {
+		_, err := readSummary([]byte(bad), spec)
+		require.ErrorContains(t, err, "read the helper's report", bad)
 	}
 }
 

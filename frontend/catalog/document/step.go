@@ -5,6 +5,7 @@ package document
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -44,8 +45,10 @@ const (
 
 // A Summary says what the helper wrote.
 type Summary struct {
-	Packages digest.Digest `json:"packages"`
+	Packages digest.Digest `json:"packages,omitempty"`
 	Files    digest.Digest `json:"files,omitempty"` // "" if nobody asked for that document
+	// Refused is why there are no documents that anybody could attach.
+	Refused string `json:"refused,omitempty"`
 }
 
 // A Helper is the image that carries this package's binary.
@@ -83,9 +86,16 @@ func Read(ctx context.Context, ref client.Reference, spec Spec) (*Summary, error
 	if err != nil {
 		return nil, err
 	}
+	return readSummary(data, spec)
+}
+
+func readSummary(data []byte, spec Spec) (*Summary, error) {
 	var s Summary
 	if err := strictjson.Unmarshal(data, &s); err != nil {
 		return nil, fmt.Errorf("read the helper's report: %w", err)
+	}
+	if s.Refused != "" {
+		return nil, errors.New(s.Refused)
 	}
 	wanted := []digest.Digest{s.Packages}
 	if spec.Files {
