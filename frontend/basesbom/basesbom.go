@@ -20,6 +20,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
@@ -119,11 +121,20 @@ func document(ctx context.Context, read Reader, dgst digest.Digest) (*sbom.Docum
 	if err := json.Unmarshal(statement.Predicate, &spdx); err != nil {
 		return nil, fmt.Errorf("%w: statement %s: %w", ErrMalformed, dgst, err)
 	}
-	if statement.PredicateType != provenance.PredicateSPDX || spdx.Namespace == "" {
+	if statement.PredicateType != provenance.PredicateSPDX || !isNamespace(spdx.Namespace) {
 		return nil, fmt.Errorf("%w: statement %s has no SPDX document with a namespace", ErrMalformed, dgst)
 	}
 	sum := sha1.Sum(statement.Predicate) // the checksum that SPDX wants
 	return &sbom.Document{Namespace: spdx.Namespace, SHA1: hex.EncodeToString(sum[:])}, nil
+}
+
+// isNamespace tells what a document may be called, and another may repeat:
+// "a unique absolute Uniform Resource Identifier (URI) as specified in RFC-3986",
+// without "the # character" (SPDX 2.3, 6.5).
+func isNamespace(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.IsAbs() && len(s) <= sbom.MaxText &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' })
 }
 
 func fetch[T any](ctx context.Context, read Reader, dgst digest.Digest) (*T, error) {

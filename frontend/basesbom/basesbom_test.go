@@ -116,6 +116,17 @@ func TestFindRefuses(t *testing.T) {
 			require.ErrorContains(t, err, row.says)
 		})
 	}
+	for name, namespace := range map[string]string{
+		"relative": "base", "a part": "https://example.com/base#x", "a space": "https://example.com/a b", "a control character": `https://example.com/\u001b`,
+		"not ASCII": "https://example.com/ä", "long": "https://example.com/" + strings.Repeat("x", 10_000), "broken": "https://exa%mple.com",
+	} {
+		t.Run("namespace with "+name, func(t *testing.T) {
+			doc := s.put(t, statement(provenance.PredicateSPDX, `{"documentNamespace":"`+namespace+`"}`))
+			_, err := Find(t.Context(), s.read, base(t, s, layer(doc, provenance.PredicateSPDX)), amd64)
+			require.ErrorIs(t, err, ErrMalformed)
+			require.ErrorContains(t, err, "no SPDX document with a namespace")
+		})
+	}
 	swapped := func(context.Context, Kind, digest.Digest, int64) ([]byte, error) { return []byte(`{}`), nil }
 	_, err := Find(t.Context(), swapped, digest.FromString("x"), amd64)
 	require.ErrorIs(t, err, ErrMalformed)
