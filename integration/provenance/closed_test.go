@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/dissect"
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/provenance/slsa"
 )
 
@@ -23,26 +25,26 @@ func closed() string {
 // Where nothing is open, the provenance says that it is complete. Changes on
 // top of a commit are told.
 func TestClosedBuildIsComplete(t *testing.T) {
-	app := serveGit(t, map[string]string{"Dockerfile": closed(), "app/main": "main\n"})
-	git(t, app.work, "remote", "add", "origin", app.url)
-	commit := git(t, app.work, "rev-parse", "HEAD")
+	app := harness.ServeGit(t, map[string]string{"Dockerfile": closed(), "app/main": "main\n"})
+	harness.Git(t, app.Work, "remote", "add", "origin", app.URL)
+	commit := harness.Git(t, app.Work, "rev-parse", "HEAD")
 
-	ref, _ := build(t, "closed", []string{"BUILDX_GIT_CHECK_DIRTY=1"}, "--provenance=false", app.work)
+	ref, _ := build(t, "closed", []string{"BUILDX_GIT_CHECK_DIRTY=1"}, "--provenance=false", app.Work)
 	_, p := signed(t, ref)
 	require.Equal(t, &slsa.Completeness{Complete: true}, p.BuildDefinition.InternalParameters.Completeness)
-	require.Equal(t, &slsa.Source{Repository: app.url, Revision: commit, Context: ".", Dockerfile: "."}, p.BuildDefinition.ExternalParameters.Source)
+	require.Equal(t, &slsa.Source{Repository: app.URL, Revision: commit, Context: ".", Dockerfile: "."}, p.BuildDefinition.ExternalParameters.Source)
 
-	write(t, app.work, "app/main", "changed\n")
-	dirty, _ := build(t, "dirty", []string{"BUILDX_GIT_CHECK_DIRTY=1"}, "--provenance=false", app.work)
+	harness.Write(t, app.Work, "app/main", "changed\n")
+	dirty, _ := build(t, "dirty", []string{"BUILDX_GIT_CHECK_DIRTY=1"}, "--provenance=false", app.Work)
 	_, p = signed(t, dirty)
 	require.Equal(t, commit+"-dirty", p.BuildDefinition.ExternalParameters.Source.Revision)
 
-	ref, _ = build(t, "quiet", []string{"BUILDX_GIT_INFO=false"}, "--provenance=false", app.work)
+	ref, _ = build(t, "quiet", []string{"BUILDX_GIT_INFO=false"}, "--provenance=false", app.Work)
 	_, p = signed(t, ref)
 	require.Nil(t, p.BuildDefinition.ExternalParameters.Source)
 
 	// A cache of the client's is one that somebody else could have filled.
-	ref, _ = build(t, "imported", nil, "--provenance=false", "--cache-from", "type=registry,ref="+dirty, app.work)
+	ref, _ = build(t, "imported", nil, "--provenance=false", "--cache-from", "type=registry,ref="+dirty, app.Work)
 	_, p = signed(t, ref)
 	require.Equal(t, &slsa.Completeness{Gaps: []slsa.Gap{{Kind: slsa.GapCacheImport, Name: "registry " + dirty}}}, p.BuildDefinition.InternalParameters.Completeness)
 }
@@ -55,11 +57,11 @@ func TestGitContext(t *testing.T) {
 		"unused": "# syntax=" + on.Frontend + "\nFROM " + base + "\nRUN --network=none touch /made\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			app := serveGit(t, map[string]string{"Dockerfile": dockerfile, "app/main": "main\n"})
-			commit := map[string]string{"gitCommit": git(t, app.work, "rev-parse", "HEAD")}
-			ref, _ := build(t, "git-"+name, nil, "--provenance=false", app.url+"#main")
+			app := harness.ServeGit(t, map[string]string{"Dockerfile": dockerfile, "app/main": "main\n"})
+			commit := map[string]string{"gitCommit": harness.Git(t, app.Work, "rev-parse", "HEAD")}
+			ref, _ := build(t, "git-"+name, nil, "--provenance=false", app.URL+"#main")
 			_, p := signed(t, ref)
-			require.Equal(t, &slsa.Context{Kind: slsa.ContextGit, URI: app.url + "#main", Digest: commit}, p.BuildDefinition.ExternalParameters.Context)
+			require.Equal(t, &slsa.Context{Kind: slsa.ContextGit, URI: app.URL + "#main", Digest: commit}, p.BuildDefinition.ExternalParameters.Context)
 			require.Equal(t, slsa.ContextGit, p.BuildDefinition.ExternalParameters.Dockerfile.From)
 			require.Equal(t, &slsa.Completeness{Complete: true}, p.BuildDefinition.InternalParameters.Completeness)
 			var found []map[string]string
@@ -78,9 +80,8 @@ func TestGitContext(t *testing.T) {
 func TestTagsAreToldWithTheirDigest(t *testing.T) {
 	frontend, digest, _ := strings.Cut(on.Frontend, "@")
 	name, baseDigest, _ := strings.Cut(base, "@")
-	dir := t.TempDir()
-	write(t, dir, "Dockerfile", "# syntax="+frontend+"\nFROM --platform=$BUILDPLATFORM "+name+" AS build\nARG TARGETARCH\nRUN --network=none echo $TARGETARCH > /arch\n"+
-		"RUN echo $TARGETARCH > /open\nFROM scratch\nCOPY --from=build /arch /open /\n")
+	dir := harness.Folder(t, map[string]string{"Dockerfile": "# syntax=" + frontend + "\nFROM --platform=$BUILDPLATFORM " + name + " AS build\nARG TARGETARCH\nRUN --network=none echo $TARGETARCH > /arch\n" +
+		"RUN echo $TARGETARCH > /open\nFROM scratch\nCOPY --from=build /arch /open /\n"})
 	ref, _ := build(t, "tags", nil, "--provenance=false", "--platform", "linux/amd64,linux/arm64", dir)
 	_, p := signed(t, ref)
 	require.Equal(t, frontend+"@"+digest, p.BuildDefinition.InternalParameters.Frontend.Image)
@@ -101,11 +102,10 @@ var buildSigner = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 9}
 
 // The builder in the predicate is the one in the certificate.
 func TestBuilderIsTheCertificates(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, "Dockerfile", "# syntax="+on.Frontend+"\nFROM "+base+"\nRUN --network=none touch /made\n")
+	dir := harness.Folder(t, map[string]string{"Dockerfile": "# syntax=" + on.Frontend + "\nFROM " + base + "\nRUN --network=none touch /made\n"})
 	ref, _ := build(t, "builder", nil, "--provenance=false", dir)
 	_, p := signed(t, ref)
-	cert, err := x509.ParseCertificate(bundleOf(t, ref).VerificationMaterial.Certificate.RawBytes)
+	cert, err := x509.ParseCertificate(dissect.Pull(t, ref).Bundle.Certificate)
 	require.NoError(t, err)
 	for _, e := range cert.Extensions {
 		if e.Id.Equal(buildSigner) {

@@ -16,6 +16,8 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/dissect"
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/integration/tamper"
 	"github.com/plombproject/plomb/provenance/contents"
 	"github.com/plombproject/plomb/provenance/slsa"
@@ -55,16 +57,14 @@ func sum(text string) string {
 func tagged(t *testing.T, names ...string) string {
 	t.Helper()
 	ref, digest, _ := strings.Cut(base, "@sha256:")
-	from, tag, err := tamper.Parse(ref)
-	require.NoError(t, err)
+	from, tag := dissect.Registry(t, ref)
 	data, err := from.Manifest(t.Context(), tag)
 	require.NoError(t, err)
 	require.Equal(t, digest, sum(string(data)))
 	for _, name := range names {
 		// Its blobs have to be there first.
-		dir := t.TempDir()
-		write(t, dir, "Dockerfile", "FROM "+base+"\n")
-		command(t, nil, "buildx", "build", "--provenance=false", "--output", "type=image,push=true,name="+on.Registry+"/pr/"+name+":v1", dir)
+		dir := harness.Folder(t, map[string]string{"Dockerfile": "FROM " + base + "\n"})
+		harness.Command{On: on, Args: append(harness.Push(on.Registry+"/pr/"+name+":v1"), "--provenance=false", dir)}.Must(t)
 		_, err = tamper.Repository{Host: on.Registry, Name: "pr/" + name}.PutManifest(t.Context(), "v1", data)
 		require.NoError(t, err)
 	}
@@ -74,10 +74,8 @@ func tagged(t *testing.T, names ...string) string {
 // layout writes an image into a folder, and returns its digest.
 func layout(t *testing.T, dir string) string {
 	t.Helper()
-	from := t.TempDir()
-	write(t, from, "Dockerfile", "FROM scratch\nCOPY file /file\n")
-	write(t, from, "file", "layout\n")
-	command(t, nil, "buildx", "build", "--provenance=false", "--output", "type=oci,tar=false,dest="+dir, from)
+	from := harness.Folder(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY file /file\n", "file": "layout\n"})
+	harness.Command{On: on, Args: []string{"build", "--provenance=false", "--output", "type=oci,tar=false,dest=" + dir, from}}.Must(t)
 	data, err := os.ReadFile(filepath.Join(dir, "index.json"))
 	require.NoError(t, err)
 	var index ocispecs.Index
@@ -98,32 +96,32 @@ func digestOf(t *testing.T, dir string) string {
 // is not known is named.
 func TestEverythingIsTold(t *testing.T) {
 	const mounted, written = "m0unted-s3cr3t", "wr1tten-s3cr3t"
-	web, added, dep := serve(t), serveGit(t, map[string]string{"sub/file": "added\n"}), serveGit(t, map[string]string{"file": "dep\n"})
+	web, added, dep := serve(t), harness.ServeGit(t, map[string]string{"sub/file": "added\n"}), harness.ServeGit(t, map[string]string{"file": "dep\n"})
 	digest := tagged(t, "copied", "mounted", "context")
 	docs, oci := t.TempDir(), filepath.Join(t.TempDir(), "oci")
-	write(t, docs, "guide.md", "# Guide\n")
+	harness.Write(t, docs, "guide.md", "# Guide\n")
 	layoutDigest := layout(t, oci)
 
 	dockerfile := strings.NewReplacer("${FRONTEND}", on.Frontend, "${BASE}", base, "${REGISTRY}", on.Registry,
-		"${HTTP}", web, "${PINNED}", sum("file /pinned\n"), "${GIT}", added.url).Replace(everything)
-	app := serveGit(t, map[string]string{"Dockerfile": dockerfile, "app/main": "main\n", "other": "x"})
-	git(t, app.work, "remote", "add", "origin", "https://user:"+written+"@git.example/team/app.git")
+		"${HTTP}", web, "${PINNED}", sum("file /pinned\n"), "${GIT}", added.URL).Replace(everything)
+	app := harness.ServeGit(t, map[string]string{"Dockerfile": dockerfile, "app/main": "main\n", "other": "x"})
+	harness.Git(t, app.Work, "remote", "add", "origin", "https://user:"+written+"@git.example/team/app.git")
 
 	withUser := func(url string) string { return strings.Replace(url, "http://", "http://user:"+written+"@", 1) }
 	ref, log := build(t, "everything", []string{"NPM=" + mounted, "PIP=" + mounted, "BUILDX_GIT_CHECK_DIRTY=1"},
 		"--target", "final", "--provenance=mode=min", "--secret", "id=npm,env=NPM", "--secret", "id=pip,env=PIP",
 		"--build-context", "base=docker-image://"+on.Registry+"/pr/context:v1", "--build-context", "docs="+docs,
 		"--build-context", "layout=oci-layout://"+oci+"@sha256:"+layoutDigest,
-		"--build-context", "dep="+withUser(dep.url)+"#main", "--build-context", "page="+web+"/page",
+		"--build-context", "dep="+withUser(dep.URL)+"#main", "--build-context", "page="+web+"/page",
 		"--build-arg", "VERSION=1", "--build-arg", "NPM_TOKEN="+written, "--build-arg", "HTTP_PROXY=http://user:"+written+"@127.0.0.1:1",
-		"--label", "team=a", app.work)
+		"--label", "team=a", app.Work)
 
 	statement, p := signed(t, ref)
 	def := p.BuildDefinition
 
 	// Dependencies: all of them, with their digests, and nothing else.
-	commit := func(r repository) map[string]string {
-		return map[string]string{"gitCommit": git(t, r.work, "rev-parse", "HEAD")}
+	commit := func(r harness.Repository) map[string]string {
+		return map[string]string{"gitCommit": harness.Git(t, r.Work, "rev-parse", "HEAD")}
 	}
 	image := func(name string) string {
 		return "pkg:docker/" + on.Registry + "/" + name + "?digest=sha256:" + digest + "&platform=linux%2Famd64"
@@ -138,8 +136,8 @@ func TestEverythingIsTold(t *testing.T) {
 		web + "/loose":                                sha(sum("file /loose\n")),
 		web + "/pinned":                               sha(sum("file /pinned\n")),
 		web + "/page":                                 sha(sum("file /page\n")),
-		strings.Replace(added.url, "http://", "git://", 1) + "#main:sub": commit(added),
-		strings.Replace(dep.url, "http://", "git://", 1) + "#main":       commit(dep),
+		strings.Replace(added.URL, "http://", "git://", 1) + "#main:sub": commit(added),
+		strings.Replace(dep.URL, "http://", "git://", 1) + "#main":       commit(dep),
 		"local://docs": {contents.Algorithm: digestOf(t, docs)},
 	}
 	got := map[string]map[string]string{}
@@ -167,7 +165,7 @@ func TestEverythingIsTold(t *testing.T) {
 	require.Equal(t, map[string]string{"VERSION": "1"}, ext.Args)
 	require.Equal(t, map[string]string{"team": "a"}, ext.Labels)
 	require.Equal(t, []string{"npm", "pip"}, ext.Secrets)
-	require.Equal(t, &slsa.Source{Repository: "https://git.example/team/app.git", Revision: git(t, app.work, "rev-parse", "HEAD"), Context: ".", Dockerfile: "."}, ext.Source)
+	require.Equal(t, &slsa.Source{Repository: "https://git.example/team/app.git", Revision: harness.Git(t, app.Work, "rev-parse", "HEAD"), Context: ".", Dockerfile: "."}, ext.Source)
 	require.Equal(t, slsa.ContextLocal, ext.Context.Kind)
 	kinds := map[string]string{}
 	for name, c := range ext.Contexts {
@@ -208,7 +206,7 @@ func TestEverythingIsTold(t *testing.T) {
 	}
 
 	// What shows BuildKit's own provenance goes on doing so.
-	shown, _ := command(t, nil, "buildx", "imagetools", "inspect", ref, "--format", "{{json .Provenance}}")
+	shown := harness.Command{On: on, Args: []string{"imagetools", "inspect", ref, "--format", "{{json .Provenance}}"}}.Must(t).Out
 	require.Contains(t, shown, "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md")
 	require.NotContains(t, shown, mounted)
 }

@@ -16,15 +16,14 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
-	"github.com/plombproject/plomb/integration/tamper"
+	"github.com/plombproject/plomb/integration/dissect"
 )
 
 // requireNowhere looks for a secret in everything that was pushed: index,
 // manifests, configs, layers and attestations, unpacked.
 func requireNowhere(t *testing.T, ref, secret string) {
 	t.Helper()
-	repo, tag, err := tamper.Parse(ref)
-	require.NoError(t, err)
+	repo, tag := dissect.Registry(t, ref)
 	data, err := repo.Manifest(t.Context(), tag)
 	require.NoError(t, err)
 	requireHidden(t, "index", data, secret)
