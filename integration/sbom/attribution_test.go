@@ -73,9 +73,12 @@ func TestDistribution(t *testing.T) {
 		}
 	})
 	t.Run("without the database", func(t *testing.T) {
-		doc := build{dir: dir, args: []string{"--target", "bare"}}.push(t).sbom(t)
+		bare := build{dir: dir, args: []string{"--target", "bare"}}.push(t)
+		doc := bare.sbom(t)
 		require.Empty(t, doc.list())
 		require.Equal(t, "debian", doc.inventory.System.ID)
+		require.Contains(t, doc.unread(), "/etc/os-release", "its packages are still there")
+		require.Contains(t, plomb(t, 0, "sbom", "check", "--allow-unsigned", bare.ref).out, "incomplete")
 	})
 }
 

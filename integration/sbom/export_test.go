@@ -135,12 +135,25 @@ func TestLarge(t *testing.T) {
 	require.Contains(t, steps(img.log), "[plomb] write the SBOM")
 }
 
+// deep writes files whose names take some 3.5 KiB each of a list of files.
+const deep = `FROM ${BUSYBOX}
+RUN d=$(printf '%0240d' 0) && cd / && for i in $(seq 14); do mkdir $d && cd $d; done && seq 11000 | xargs touch
+`
+
 // Beyond the limit there is no image, and the error says what to do.
 func TestBeyondTheLimit(t *testing.T) {
-	ref, o := build{dockerfile: many, args: []string{"--build-arg", "PACKAGES=8000"}}.run(t)
-	require.NotZero(t, o.status)
-	require.Regexp(t, `SBOM too large: .* [0-9]{8} bytes, and the limit is `+strconv.Itoa(spdx.Limit)+`; .*PLOMB_SBOM=off`, o.stderr)
-	require.NotContains(t, o.stderr, "exporting")
-	require.NotContains(t, o.stderr, "pushing")
-	require.NotZero(t, command(t, on, nil, "buildx", "imagetools", "inspect", ref).status, "nothing was pushed")
+	limit := strconv.Itoa(spdx.Limit)
+	for level, tc := range map[string]struct{ dockerfile, says string }{
+		"packages": {many, `800[0-9] packages make [0-9]{8} bytes, and the limit is ` + limit + `; build with PLOMB_SBOM=off`},
+		"files":    {deep, `the list of files is beyond ` + limit + ` bytes; build with PLOMB_SBOM=packages`},
+	} {
+		t.Run(level, func(t *testing.T) {
+			ref, o := build{dockerfile: tc.dockerfile, args: []string{"--build-arg", "PACKAGES=8000"}, level: level}.run(t)
+			require.NotZero(t, o.status)
+			require.Regexp(t, `(?m)^ERROR: .* write the SBOM: .*SBOM too large: (`+tc.says+`)`, o.stderr)
+			require.NotContains(t, o.stderr, "exporting")
+			require.NotContains(t, o.stderr, "pushing")
+			require.NotZero(t, command(t, on, nil, "buildx", "imagetools", "inspect", ref).status, "nothing was pushed")
+		})
+	}
 }
