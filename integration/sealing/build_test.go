@@ -6,27 +6,20 @@ package sealing
 
 import (
 	"archive/tar"
-	"context"
 	"encoding/json"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/integration/stand"
 )
-
-// buildLimit bounds one build; the slowest installs Debian packages.
-const buildLimit = 5 * time.Minute
 
 // An image is what a build exported as an OCI layout, with layers that are not
 // compressed.
@@ -84,22 +77,10 @@ func (src sources) stock(t *testing.T, name string) string {
 
 func (src sources) run(t *testing.T, s *stand.Stand, syntax string, args ...string) (log string) {
 	t.Helper()
-	dir := t.TempDir()
-	write := func(name, content string) {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
-	}
-	write("Dockerfile", syntax+src.dockerfile)
-	for name, content := range src.files {
-		write(name, content)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), buildLimit)
-	defer cancel()
+	dir := harness.Folder(t, src.files)
+	harness.Write(t, dir, "Dockerfile", syntax+src.dockerfile)
 	args = append([]string{"build", "--progress=plain", "--provenance=false"}, args...)
-	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "buildx"), append(args, dir)...)
-	cmd.Env = s.Environ()
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return string(out)
+	return harness.Command{On: s, Args: append(args, dir)}.Must(t).All
 }
 
 // same builds on both daemons, twice without cache on the first, and returns
@@ -164,14 +145,5 @@ func (img image) entries(t *testing.T, i int) map[string]entry {
 	}
 }
 
-var lastLine = regexp.MustCompile(`\S+\s*$`)
-
 // base makes one of hack/base's images and returns its reference.
-func base(t *testing.T, name string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join("..", "..", "hack", "base"), name)
-	cmd.Env = overlayfs.Environ()
-	out, err := cmd.Output()
-	require.NoError(t, err, "hack/base %s", name)
-	return strings.TrimSpace(lastLine.FindString(string(out)))
-}
+func base(t *testing.T, name string) string { return harness.Base(t, overlayfs, name) }

@@ -5,11 +5,11 @@
 package sealing
 
 import (
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/integration/harness"
 )
 
 // The cache drops a step and keeps its seal; then a later step changes, and the
@@ -18,10 +18,7 @@ import (
 func TestStepThatRanAgainIsSealedAgain(t *testing.T) {
 	from := "FROM " + base(t, "busybox") + "\nRUN head -c 16 /dev/urandom | od -x > /dropped\n"
 	first := sources{dockerfile: from + "RUN cp /dropped /copy\n"}.build(t, overlayfs)
-	prune := exec.CommandContext(t.Context(), filepath.Join(overlayfs.Bin, "buildctl"), "prune", "--filter", "description~=dropped")
-	prune.Env = overlayfs.Environ()
-	out, err := prune.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	harness.Command{On: overlayfs, Name: "buildctl", Args: []string{"prune", "--filter", "description~=dropped"}}.Must(t)
 
 	src := sources{dockerfile: from + "RUN cp /dropped /copy && true\n"}
 	for range 2 {

@@ -8,53 +8,23 @@
 package sealing
 
 import (
-	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/plombproject/plomb/integration/stand"
+	"github.com/plombproject/plomb/integration/stand/standtest"
 )
 
 // overlayfs and native are two buildkitd with different snapshotters; native
 // has the registry of the other.
 var overlayfs, native *stand.Stand
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("/tmp", "plomb-it-")
-	if err != nil {
-		return fail(err)
-	}
-	defer os.RemoveAll(dir)
-	ctx := context.Background()
-	overlayfs, err = stand.Start(ctx, stand.Options{
-		Dir: filepath.Join(dir, "a"), Only: []string{stand.Buildkitd, stand.Registry}, Log: os.Stderr,
-	})
-	if err != nil {
-		return fail(err)
-	}
-	defer stop(overlayfs)
-	native, err = stand.Start(ctx, stand.Options{
-		Dir: filepath.Join(dir, "b"), Snapshotter: "native",
-		Only: []string{stand.Buildkitd}, Beside: overlayfs, Log: os.Stderr,
-	})
-	if err != nil {
-		return fail(err)
-	}
-	defer stop(native)
-	return m.Run()
-}
-
-func stop(s *stand.Stand) {
-	if err := s.Remove(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "stopping the stand:", err)
-	}
-}
-
-func fail(err error) int {
-	fmt.Fprintln(os.Stderr, "starting the stand:", err)
-	return 1
+func TestMain(m *testing.M) {
+	os.Exit(standtest.Main(m, func(s *standtest.Shared) (err error) {
+		if overlayfs, err = s.Start(stand.Options{Only: []string{stand.Buildkitd, stand.Registry}}); err != nil {
+			return err
+		}
+		native, err = s.Start(stand.Options{Snapshotter: "native", Only: []string{stand.Buildkitd}, Beside: overlayfs})
+		return err
+	}))
 }
