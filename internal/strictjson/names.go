@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 )
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
@@ -53,15 +54,13 @@ func namesIn(doc any, t reflect.Type) error {
 	return nil
 }
 
-func namesOf(object map[string]any, known map[string]reflect.Type) error {
-	folded := make(map[string]string, len(known))
-	for name := range known {
-		folded[fold(name)] = name
-	}
+func namesOf(object map[string]any, known *names) error {
 	for key, value := range object {
-		t, exact := known[key]
-		if name, ok := folded[fold(key)]; ok && !exact {
-			return fmt.Errorf("%w: key %q is field %q in another spelling", ErrStrict, key, name)
+		t, exact := known.types[key]
+		if !exact {
+			if name, ok := known.folded[fold(key)]; ok {
+				return fmt.Errorf("%w: key %q is field %q in another spelling", ErrStrict, key, name)
+			}
 		}
 		if err := namesIn(value, t); err != nil {
 			return err
@@ -70,9 +69,27 @@ func namesOf(object map[string]any, known map[string]reflect.Type) error {
 	return nil
 }
 
-// fields maps the names that a struct has in JSON to their types.
-func fields(t reflect.Type) map[string]reflect.Type {
-	known := map[string]reflect.Type{}
+// names are those that a struct has in JSON.
+type names struct {
+	types  map[string]reflect.Type
+	folded map[string]string // the name by what fold makes of it
+}
+
+// known has the names of the structs that were decoded into before: to find
+// them anew for each object takes longer than all the rest. It is as large as
+// the program has types.
+var known sync.Map // by reflect.Type, *names
+
+func fields(t reflect.Type) *names {
+	if n, there := known.Load(t); there {
+		return n.(*names)
+	}
+	n, _ := known.LoadOrStore(t, newNames(t))
+	return n.(*names)
+}
+
+func newNames(t reflect.Type) *names {
+	n := &names{types: map[string]reflect.Type{}, folded: map[string]string{}}
 	for _, f := range reflect.VisibleFields(t) {
 		tag := f.Tag.Get("json")
 		name, _, _ := strings.Cut(tag, ",")
@@ -82,7 +99,7 @@ func fields(t reflect.Type) map[string]reflect.Type {
 		if name == "" {
 			name = f.Name
 		}
-		known[name] = f.Type
+		n.types[name], n.folded[fold(name)] = f.Type, name
 	}
-	return known
+	return n
 }
