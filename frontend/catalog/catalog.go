@@ -75,8 +75,9 @@ func root(ctx context.Context, dir string, level Level, with settings) (*Result,
 // one without them at lower.
 //
 // The report tells of the layer alone: a file belongs to the package that was
-// written with it, and a package whose licence text or whose distribution's
-// name is all that changed keeps what an earlier report said of it.
+// written with it, and a package of which only the licence text, the
+// distribution's name or the entry in Debian's Maven repository changed keeps
+// what an earlier report said of it.
 func Layer(ctx context.Context, lower, dir string, changes []Change, level Level) (*Result, error) {
 	return layer(ctx, lower, dir, changes, level, defaults())
 }

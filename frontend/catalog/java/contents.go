@@ -85,25 +85,55 @@ func (s *search) metadata(f *entry, max int64) ([]byte, bool) {
 }
 
 // packages are the one that the archive is, and those that were shaded into it.
-func (c contents) packages(name string) (main sbom.Package, others []sbom.Package) {
-	own := c.own(name)
+func (c contents) packages(name string, recorded []*pom) (main sbom.Package, others []sbom.Package) {
+	as := c.chosen(recorded)
+	own := c.own(name, as)
 	for i, p := range c.poms {
 		if i != own {
 			others = append(others, p.describe())
 		}
 	}
-	if own >= 0 {
+	switch {
+	case as != nil:
+		main = as.describe()
+		if own >= 0 {
+			fill(&main, c.poms[own].describe())
+		}
+	case own >= 0:
 		main = c.poms[own].describe()
-	} else {
+	default:
 		main = c.manifest.describe(name)
 	}
 	c.manifest.complete(&main)
 	return main, others
 }
 
+// chosen is the one of the recorded projects that the archive says it is, or
+// else the first; nil if there is none.
+func (c contents) chosen(recorded []*pom) *pom {
+	for _, p := range recorded {
+		if slices.ContainsFunc(c.poms, p.names) {
+			return p
+		}
+	}
+	if len(recorded) > 0 {
+		return recorded[0]
+	}
+	return nil
+}
+
+// names reports whether both are one project, in whatever version.
+func (p *pom) names(other *pom) bool { return p.group == other.group && p.artifact == other.artifact }
+
 // own is the index of the pom that describes the archive itself: the one that
-// its name begins with, or the only one there is; -1 if none does.
-func (c contents) own(name string) int {
+// is the recorded project, or that its name begins with, or, if nothing is
+// recorded, the only one there is; -1 if none does.
+func (c contents) own(name string, as *pom) int {
+	if as != nil {
+		if i := slices.IndexFunc(c.poms, as.names); i >= 0 {
+			return i
+		}
+	}
 	stem := strings.TrimSuffix(name, path.Ext(name))
 	artifact, _ := splitName(name)
 	best := -1
@@ -115,10 +145,34 @@ func (c contents) own(name string) int {
 			best = i
 		}
 	}
-	if best < 0 && len(c.poms) == 1 {
+	if best < 0 && len(c.poms) == 1 && as == nil {
 		return 0
 	}
 	return best
+}
+
+// fill adds to p what it does not say. A licence and the texts that it refers
+// to belong together.
+func fill(p *sbom.Package, from sbom.Package) {
+	if p.Version == "" {
+		setVersion(p, from.Version)
+	}
+	p.Supplier, p.Originator = cmp.Or(p.Supplier, from.Supplier), cmp.Or(p.Originator, from.Originator)
+	p.Homepage, p.Summary = cmp.Or(p.Homepage, from.Homepage), cmp.Or(p.Summary, from.Summary)
+	if p.License == "" {
+		p.License, p.Licenses = from.License, from.Licenses
+	}
+	if len(p.Requires) == 0 {
+		p.Requires = from.Requires
+	}
+}
+
+// setVersion sets the version of a package that has none.
+func setVersion(p *sbom.Package, version string) {
+	p.Version = version
+	if group, artifact, ok := strings.Cut(p.Name, ":"); ok {
+		p.PURL = newPackage(group, artifact, version).PURL
+	}
 }
 
 // newPackage names a package as Maven does. Without a group there is no

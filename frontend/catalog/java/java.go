@@ -2,8 +2,9 @@
 
 // Package java finds what is in Java archives: jars, the archives of
 // applications that have jars in them, and libraries that were shaded into one
-// jar. It goes by Maven's files (META-INF/maven), else by the manifest, else by
-// the archive's name. It does not look at class files.
+// jar. It goes by what Debian's Maven repository says, else by Maven's files in
+// the archive (META-INF/maven), else by the manifest, else by the archive's
+// name. It does not look at class files.
 package java
 
 import (
@@ -70,14 +71,20 @@ func read(ctx context.Context, t ecosystem.Tree, p string, info fs.FileInfo) ([]
 	if !ok {
 		return nil, fmt.Errorf("%T cannot be read at an offset", f)
 	}
-	return Archive(ctx, path.Base(p), r, info.Size())
+	return packages(ctx, path.Base(p), r, info.Size(), recorded(t, p))
 }
 
 // Archive returns the packages in an archive of size bytes, with what was
 // found before an error.
 func Archive(ctx context.Context, name string, r io.ReaderAt, size int64) ([]sbom.Package, error) {
+	return packages(ctx, name, r, size, nil)
+}
+
+// packages is Archive for one that may be one of the projects that are recorded
+// elsewhere.
+func packages(ctx context.Context, name string, r io.ReaderAt, size int64, recorded []*pom) ([]sbom.Package, error) {
 	s := &search{ctx: ctx, budget: archive.NewBudget()}
-	if _, err := s.archive(name, r, size, 1); err != nil {
+	if _, err := s.archive(name, r, size, 1, recorded); err != nil {
 		s.failed(err)
 	}
 	return s.packages, errors.Join(s.errs...)
@@ -100,7 +107,7 @@ func (s *search) failed(err error) {
 
 // archive looks into one archive and returns the name of the package that it
 // is itself. Everything in it is needed by that.
-func (s *search) archive(name string, r io.ReaderAt, size int64, depth int) (string, error) {
+func (s *search) archive(name string, r io.ReaderAt, size int64, depth int, recorded []*pom) (string, error) {
 	if depth > maxDepth {
 		return "", fmt.Errorf("%w: archives more than %d deep", archive.ErrBound, maxDepth)
 	}
@@ -109,7 +116,7 @@ func (s *search) archive(name string, r io.ReaderAt, size int64, depth int) (str
 		return "", err
 	}
 	c, nested := s.contents(z)
-	main, others := c.packages(name)
+	main, others := c.packages(name, recorded)
 	if main.Checksums, err = s.checksums(io.NewSectionReader(r, 0, size)); err != nil {
 		return "", err
 	}
@@ -173,7 +180,7 @@ func (s *search) nested(outer io.ReaderAt, f *entry, depth int) (string, error) 
 		return "", err
 	}
 	if stored != nil {
-		return s.archive(name, stored, stored.Size(), depth+1)
+		return s.archive(name, stored, stored.Size(), depth+1, nil)
 	}
 	if s.held+int64(min(f.UncompressedSize64, maxHeld)) > maxHeld {
 		return "", fmt.Errorf("%w: more than %d bytes of compressed archives in archives", archive.ErrBound, maxHeld)
@@ -184,5 +191,5 @@ func (s *search) nested(outer io.ReaderAt, f *entry, depth int) (string, error) 
 	}
 	s.held += int64(len(data))
 	defer func() { s.held -= int64(len(data)) }()
-	return s.archive(name, bytes.NewReader(data), int64(len(data)), depth+1)
+	return s.archive(name, bytes.NewReader(data), int64(len(data)), depth+1, nil)
 }

@@ -127,10 +127,7 @@ func groupOf(name, artifact string) string {
 // complete adds what nothing else said.
 func (m manifest) complete(p *sbom.Package) {
 	if p.Version == "" {
-		p.Version = m.value("implementation-version", "bundle-version")
-		if group, artifact, ok := strings.Cut(p.Name, ":"); ok {
-			p.PURL = newPackage(group, artifact, p.Version).PURL
-		}
+		setVersion(p, m.value("implementation-version", "bundle-version"))
 	}
 	if p.Supplier == "" {
 		p.Supplier = actor.Organization(m.value("implementation-vendor", "bundle-vendor", "specification-vendor"))
