@@ -8,6 +8,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -81,6 +83,65 @@ func TestHostileImage(t *testing.T) {
 		on := build{dockerfile: "FROM " + img.ref + "\nRUN true\n"}.push(t)
 		requireHarmless(t, on.ref, on.sbom(t))
 	})
+	t.Run("cleaned", func(t *testing.T) {
+		doc := build{dockerfile: "FROM " + img.ref + "\n" +
+			"RUN rm -rf /var /lib /etc/os-release /sparse /jars && cd /app/node_modules && rm -r html control bidi long nested\n"}.push(t).sbom(t)
+		require.Equal(t, []string{"bytes", "honest", "version"}, doc.names())
+		require.Empty(t, doc.unread(), "what could not be read is gone")
+	})
+}
+
+// links has what package managers read behind links and in devices. /dev/zero
+// has no end.
+const links = `FROM ${BUSYBOX}
+COPY status /var/lib/dpkg/
+RUN mkdir -p /usr/share/doc /lib/apk/db /var/lib/rpm /pipes/node_modules/pipe /app/node_modules && \
+    ln -s ../../../../../../../../etc /usr/share/doc/base-files && \
+    mknod /lib/apk/db/installed c 1 5 && \
+    mknod /zero c 1 5 && ln -s /zero /var/lib/rpm/Packages && \
+    mkfifo /pipes/node_modules/pipe/package.json && \
+    ln -s /proc/self/environ /app/node_modules/package.json && \
+    ln -s ../../../../../../../../proc/self /app/node_modules/self
+COPY honest /app/node_modules/honest
+`
+
+func TestHostileLinks(t *testing.T) {
+	dir := folder(t, links, map[string]string{"status": status, "honest/package.json": npm("honest")})
+	img := build{dir: dir, level: "files"}.push(t)
+	doc := parse(t, img.documents["linux/amd64"][0])
+	require.Equal(t, []string{"base-files", "honest"}, doc.names())
+	require.Empty(t, doc.find(t, "base-files").License)
+	require.Contains(t, doc.unread(), "/lib/apk/db/installed")
+	require.Contains(t, doc.unread(), "/var/lib/rpm/Packages")
+	for _, data := range img.documents["linux/amd64"] {
+		for _, stranger := range strangers(t) {
+			require.NotContains(t, string(data), stranger)
+		}
+	}
+
+	// A link that leads up and out ends at the image's root, as in a container.
+	up := build{dockerfile: "FROM " + img.ref + "\nRUN rm -rf /var && ln -s ../../../.. /var\n", tag: "up"}.push(t).sbom(t)
+	require.Equal(t, []string{"honest"}, up.names())
+	require.NotContains(t, up.unread(), "/var")
+}
+
+// Values of build arguments, and passwords in addresses, are told to nobody.
+func TestSecrets(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(npm("downloaded")))
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	doc := build{
+		dockerfile: "FROM ${BUSYBOX}\nARG TOKEN\nENV COPIED=$TOKEN\n" +
+			"ADD http://me:" + secret + "@" + host + "/package.json /app/\n" +
+			"RUN mkdir -p /node_modules/a && printf '{\"name\":\"a\",\"version\":\"%s\"}' ${#TOKEN} > /node_modules/a/package.json\n",
+		args: []string{"--build-arg", "TOKEN=" + secret},
+	}.push(t).sbom(t)
+	require.Equal(t, "29", doc.find(t, "a").Version)
+	require.Equal(t, "ADD http://"+host+"/package.json /app/", doc.find(t, "downloaded").Origin.Instruction)
+	require.Equal(t, []string{"http://" + host + "/package.json"}, doc.related(t, "BUILD_DEPENDENCY_OF"))
+	require.NotContains(t, string(doc.raw), secret)
 }
 
 func requireHarmless(t *testing.T, ref string, doc sbomOf) {

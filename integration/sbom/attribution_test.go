@@ -142,6 +142,7 @@ EOT
 RUN mkdir -p /gone/node_modules/gone && echo '{"name":"gone","version":"1.0.0"}' > /gone/node_modules/gone/package.json
 RUN rm -r /gone
 RUN mv /linked /moved
+COPY --link modules/apart /apart/node_modules/apart
 `
 
 func TestInstructions(t *testing.T) {
@@ -149,6 +150,7 @@ func TestInstructions(t *testing.T) {
 		"greeter":                     program(t),
 		"modules/copied/package.json": npm("copied"),
 		"modules/linked/package.json": npm("linked"),
+		"modules/apart/package.json":  npm("apart"),
 		"added.tar":                   archive(t, map[string]string{"node_modules/added/package.json": npm("added")}),
 	}}.push(t)
 	doc := img.sbom(t)
@@ -158,6 +160,7 @@ func TestInstructions(t *testing.T) {
 		"golang example.com/words v1.2.3 8: COPY --from=made /out/greeter /usr/bin/",
 		"golang stdlib " + goVersion + " 8: COPY --from=made /out/greeter /usr/bin/",
 		"npm added 1.0.0 13: ADD added.tar /added/",
+		"npm apart 1.0.0 25: COPY --link modules/apart /apart/node_modules/apart",
 		"npm copied 1.0.0 9: COPY --from=made /out/app/node_modules/copied /app/node_modules/copied/",
 		"npm file 1.0.0 19: COPY <<EOT /file/node_modules/file/package.json {\"name\":\"file\",\"version\":\"1.0.0\"} EOT",
 		"npm heredoc 1.0.0 14: RUN <<EOT set -e mkdir -p /heredoc/node_modules/heredoc echo '{\"name\":\"heredoc\",\"version\":\"1.0.0\"}' > /heredoc/node_modules/heredoc/package.json EOT",
