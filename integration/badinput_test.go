@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/dissect"
 	"github.com/plombproject/plomb/integration/stand"
 	"github.com/plombproject/plomb/integration/stand/standtest"
 	"github.com/plombproject/plomb/integration/tamper"
@@ -131,7 +132,7 @@ func TestBadInput(t *testing.T) {
 			for _, want := range tc.says {
 				require.Contains(t, o.log, want)
 			}
-			r, tag := repository(t, o.ref)
+			r, tag := dissect.Registry(t, o.ref)
 			_, err := r.Manifest(t.Context(), tag)
 			require.ErrorIs(t, err, tamper.ErrNotFound, "something was pushed")
 			if b.token != "" {

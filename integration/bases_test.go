@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/dissect"
 	"github.com/plombproject/plomb/integration/tamper"
 )
 
@@ -115,7 +116,7 @@ func TestBaseImagesAreChecked(t *testing.T) {
 			for _, want := range tc.says {
 				require.Contains(t, o.log, want)
 			}
-			r, tag := repository(t, o.ref)
+			r, tag := dissect.Registry(t, o.ref)
 			_, err := r.Manifest(t.Context(), tag)
 			require.ErrorIs(t, err, tamper.ErrNotFound)
 		})

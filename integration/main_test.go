@@ -11,50 +11,31 @@ package integration
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/integration/stand"
+	"github.com/plombproject/plomb/integration/stand/standtest"
 )
 
 // shared is the stand of all tests in this package; native is a second
-// buildkitd next to it, with another snapshotter.
-var shared, native *stand.Stand
+// buildkitd next to it, with another snapshotter. busybox is the base image of
+// most tests.
+var (
+	shared, native *stand.Stand
+	busybox        string
+)
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("/tmp", "plomb-it-")
-	if err != nil {
-		return fail(err)
-	}
-	defer os.RemoveAll(dir)
-	ctx := context.Background()
-	shared, err = stand.Start(ctx, stand.Options{Dir: filepath.Join(dir, "a"), Log: os.Stderr})
-	if err != nil {
-		return fail(err)
-	}
-	defer stop(shared)
-	native, err = stand.Start(ctx, stand.Options{
-		Dir: filepath.Join(dir, "b"), Snapshotter: "native",
-		Only: []string{stand.Buildkitd}, Beside: shared, Log: os.Stderr,
-	})
-	if err != nil {
-		return fail(err)
-	}
-	defer stop(native)
-	return m.Run()
-}
-
-func stop(s *stand.Stand) {
-	if err := s.Remove(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "stopping the stand:", err)
-	}
-}
-
-func fail(err error) int {
-	fmt.Fprintln(os.Stderr, "starting the stand:", err)
-	return 1
+func TestMain(m *testing.M) {
+	os.Exit(standtest.Main(m, func(s *standtest.Shared) (err error) {
+		if shared, err = s.Start(stand.Options{}); err != nil {
+			return err
+		}
+		if native, err = s.Start(stand.Options{Snapshotter: "native", Only: []string{stand.Buildkitd}, Beside: shared}); err != nil {
+			return err
+		}
+		busybox, err = harness.Hack(context.Background(), shared, "base", "busybox")
+		return err
+	}))
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/dissect"
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/provenance"
 )
 
@@ -27,11 +29,11 @@ func TestForetoldManifestIsTheExportedOne(t *testing.T) {
 				b.args = append(b.args, "--build-arg", "PLOMB_LAYERS=squash")
 			}
 			o := b.must(t)
-			img := pushed(t, o.ref)
-			require.Contains(t, manifestsOf(img), img.manifest.Encoded())
-			require.Equal(t, provenance.SubjectImageID, img.statement.Subject[0].Name)
+			img := dissect.Pull(t, o.ref)
+			require.Contains(t, img.Bundle.Subjects(provenance.SubjectManifest), img.ManifestDigest.Encoded())
+			require.Equal(t, provenance.SubjectImageID, img.Bundle.Statement.Subject[0].Name)
 
-			out, err := in(t, shared, "plomb", "verify", o.ref)
+			out, err := harness.Output(t, shared, "plomb", "verify", o.ref)
 			require.NoError(t, err, out)
 			require.Regexp(t, `foretold +this very manifest`, out)
 		})
@@ -44,10 +46,10 @@ func TestManifestThatTurnsOutOtherwise(t *testing.T) {
 	o := build{dockerfile: everything, files: greeting, token: token(t),
 		output: "type=image,push=true,compression=zstd,force-compression=true",
 		args:   []string{"--build-arg", "PLOMB_SUBJECTS=manifest"}}.must(t)
-	img := pushed(t, o.ref)
-	require.NotContains(t, manifestsOf(img), img.manifest.Encoded())
+	img := dissect.Pull(t, o.ref)
+	require.NotContains(t, img.Bundle.Subjects(provenance.SubjectManifest), img.ManifestDigest.Encoded())
 	for _, command := range []string{"verify", "inspect"} {
-		out, err := in(t, shared, "plomb", command, o.ref)
+		out, err := harness.Output(t, shared, "plomb", command, o.ref)
 		require.NoError(t, err, out)
 		require.Regexp(t, `foretold +another manifest`, out)
 		require.Contains(t, out, "compression")
@@ -63,19 +65,9 @@ func TestManifestThatCannotBeForetold(t *testing.T) {
 	o := build{dockerfile: "FROM " + base.ref + "\nRUN echo on top > /etc/top\n", token: token(t),
 		args: []string{"--build-arg", "PLOMB_SUBJECTS=manifest"}}.must(t)
 	require.Contains(t, o.log, "[plomb] Manifest: the manifest cannot be foretold")
-	img := pushed(t, o.ref)
-	require.Empty(t, manifestsOf(img))
-	require.Equal(t, img.statement.Subject[0].Digest["sha256"], img.config.Encoded())
-	out, err := in(t, shared, "plomb", "verify", o.ref)
+	img := dissect.Pull(t, o.ref)
+	require.Empty(t, img.Bundle.Subjects(provenance.SubjectManifest))
+	require.Equal(t, img.Bundle.Statement.Subject[0].Digest["sha256"], img.ID().Encoded())
+	out, err := harness.Output(t, shared, "plomb", "verify", o.ref)
 	require.NoError(t, err, out)
-}
-
-func manifestsOf(img image) []string {
-	var out []string
-	for _, s := range img.statement.Subject {
-		if s.Name == provenance.SubjectManifest {
-			out = append(out, s.Digest["sha256"])
-		}
-	}
-	return out
 }

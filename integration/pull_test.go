@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/integration/cri"
+	"github.com/plombproject/plomb/integration/dissect"
+	"github.com/plombproject/plomb/integration/harness"
+	"github.com/plombproject/plomb/integration/tamper"
 	"github.com/plombproject/plomb/provenance"
 )
 
@@ -44,7 +47,7 @@ var pullCases = []pullCase{
 	{name: "signed, copied to another repository", make: func(t *testing.T) string {
 		ref := signedImage(t, "app")
 		to := shared.Registry + "/" + repoName(t) + "/copy:latest"
-		out, err := in(t, shared, "buildx", "imagetools", "create", "-t", to, ref)
+		out, err := harness.Output(t, shared, "buildx", "imagetools", "create", "-t", to, ref)
 		require.NoError(t, err, out)
 		return to
 	}},
@@ -72,29 +75,29 @@ var pullCases = []pullCase{
 		return b.must(t).ref
 	}},
 	{name: "tampered manifest", reason: "image-id", make: func(t *testing.T) string {
-		r, tag := repository(t, signedImage(t, "app"))
-		evil := open(t, r, pushSmall(t, r, "evil"))
+		r, tag := dissect.Registry(t, signedImage(t, "app"))
+		evil := dissect.Pull(t, pushSmall(t, r, "evil"))
 		require.NoError(t, r.Image(t.Context(), tag, "tampered", func(m *ocispecs.Manifest) error {
-			m.Config, m.Layers = evil.configDescriptor, evil.layers
+			m.Config, m.Layers = evil.Manifest.Config, evil.Manifest.Layers
 			return nil
 		}))
 		return r.Ref("tampered")
 	}},
 	{name: "config swapped", reason: "image-id", make: func(t *testing.T) string {
-		r, tag := repository(t, signedImage(t, "app"))
+		r, tag := dissect.Registry(t, signedImage(t, "app"))
 		require.NoError(t, r.Preload(t.Context(), tag, "swapped"))
 		return r.Ref("swapped")
 	}},
 	{name: "bundle of another image", reason: "image-id", make: func(t *testing.T) string {
-		victim, donor := signedImage(t, "victim"), pushed(t, signedImage(t, "donor"))
+		victim, donor := signedImage(t, "victim"), dissect.Pull(t, signedImage(t, "donor"))
 		return edit(t, stripped(t, victim), func(idx *ocispecs.Index) {
 			idx.Manifests[0].Annotations = map[string]string{
-				provenance.BundleAnnotation: base64.StdEncoding.EncodeToString(donor.bundle)}
+				provenance.BundleAnnotation: base64.StdEncoding.EncodeToString(donor.Bundle.Raw)}
 		})
 	}},
 	{name: "truncated bundle", reason: "bundle", make: func(t *testing.T) string {
 		ref := signedImage(t, "app")
-		bundle := pushed(t, ref).bundle
+		bundle := dissect.Pull(t, ref).Bundle.Raw
 		return edit(t, stripped(t, ref), func(idx *ocispecs.Index) {
 			idx.Manifests[0].Annotations = map[string]string{
 				provenance.BundleAnnotation: base64.StdEncoding.EncodeToString(bundle[:len(bundle)/2])}
@@ -111,7 +114,7 @@ func TestPull(t *testing.T) {
 	for _, tc := range pullCases {
 		t.Run(tc.name, func(t *testing.T) {
 			ref := tc.make(t)
-			out, err := in(t, shared, "ctr", "--address", shared.ContainerdAddress, "--namespace", "pull", "images", "pull", ref)
+			out, err := harness.Output(t, shared, "ctr", "--address", shared.ContainerdAddress, "--namespace", "pull", "images", "pull", ref)
 			verdict(t, "ctr", tc.reason, out, err)
 
 			client, err := cri.Dial(shared.ContainerdAddress)
@@ -124,7 +127,7 @@ func TestPull(t *testing.T) {
 			}
 			verdict(t, "CRI", tc.reason, reason, err)
 
-			out, err = in(t, shared, "plomb", "verify", ref)
+			out, err = harness.Output(t, shared, "plomb", "verify", ref)
 			verdict(t, "plomb verify", tc.reason, out, err)
 		})
 	}
@@ -147,20 +150,20 @@ func signedImage(t testing.TB, name string) string {
 	return b.must(t).ref
 }
 
-// pushSmall pushes an unsigned image into r's repository, under tag.
-func pushSmall(t testing.TB, r registry, tag string) string {
+// pushSmall pushes an unsigned image into r's repository, under tag, and returns
+// its reference.
+func pushSmall(t testing.TB, r tamper.Repository, tag string) string {
 	t.Helper()
 	b := small(t, tag)
 	b.repo, b.tag = r.Name, tag
 	b.args = []string{"--build-arg", "PLOMB_SIGN=off", "--provenance=false"}
-	b.must(t)
-	return tag
+	return b.must(t).ref
 }
 
 // edit changes the index of ref and pushes the result next to it.
 func edit(t testing.TB, ref string, change func(*ocispecs.Index)) string {
 	t.Helper()
-	r, tag := repository(t, ref)
+	r, tag := dissect.Registry(t, ref)
 	require.NoError(t, r.Index(t.Context(), tag, "edited", func(idx *ocispecs.Index) error {
 		change(idx)
 		return nil
@@ -178,19 +181,18 @@ func stripped(t testing.TB, ref string) string {
 // caught by containerd or by us, never believed.
 func TestRegistryThatLies(t *testing.T) {
 	ref := signedImage(t, "lies") // no other test may have the same content
-	r, tag := repository(t, ref)
-	img := open(t, r, tag)
+	img := dissect.Pull(t, ref)
 	blob := filepath.Join(shared.Dir, "registry/docker/registry/v2/blobs/sha256",
-		img.manifest.Encoded()[:2], img.manifest.Encoded(), "data")
+		img.ManifestDigest.Encoded()[:2], img.ManifestDigest.Encoded(), "data")
 	data, err := os.ReadFile(blob)
 	require.NoError(t, err)
-	require.Equal(t, img.manifest, digest.FromBytes(data))
+	require.Equal(t, img.ManifestDigest, digest.FromBytes(data))
 	require.NoError(t, os.WriteFile(blob, append(data, '\n'), 0o644))
 
-	out, err := in(t, shared, "plomb", "verify", ref)
+	out, err := harness.Output(t, shared, "plomb", "verify", ref)
 	require.Error(t, err, out)
 	require.Contains(t, out, "digest")
-	out, err = in(t, shared, "ctr", "--address", shared.ContainerdAddress, "--namespace", "lies", "images", "pull", ref)
+	out, err = harness.Output(t, shared, "ctr", "--address", shared.ContainerdAddress, "--namespace", "lies", "images", "pull", ref)
 	require.Error(t, err, out)
 }
 

@@ -9,9 +9,9 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/dissect"
 	"github.com/plombproject/plomb/integration/dockerfiles"
 	"github.com/plombproject/plomb/provenance"
 )
@@ -24,26 +24,26 @@ var greeting = dockerfiles.EverythingFiles()
 // The same Dockerfile gives the same platform manifest with and without cache,
 // on another daemon, and with another snapshotter.
 func TestSameManifestOnTwoDaemons(t *testing.T) {
-	first := pushed(t, build{dockerfile: everything, files: greeting, args: []string{"--no-cache"}}.must(t).ref)
-	again := pushed(t, build{dockerfile: everything, files: greeting, args: []string{"--no-cache"}}.must(t).ref)
-	cached := pushed(t, build{dockerfile: everything, files: greeting}.must(t).ref)
-	other := pushed(t, build{dockerfile: everything, files: greeting, on: native}.must(t).ref)
+	first := dissect.Pull(t, build{dockerfile: everything, files: greeting, args: []string{"--no-cache"}}.must(t).ref)
+	again := dissect.Pull(t, build{dockerfile: everything, files: greeting, args: []string{"--no-cache"}}.must(t).ref)
+	cached := dissect.Pull(t, build{dockerfile: everything, files: greeting}.must(t).ref)
+	other := dissect.Pull(t, build{dockerfile: everything, files: greeting, on: native}.must(t).ref)
 
-	require.Equal(t, first.manifest, again.manifest, "a second build without cache")
-	require.Equal(t, first.manifest, cached.manifest, "a build from cache")
-	require.Equal(t, first.manifest, other.manifest, "the native snapshotter")
-	require.Len(t, first.layers, 1+9, "each step is a layer above the base's one")
+	require.Equal(t, first.ManifestDigest, again.ManifestDigest, "a second build without cache")
+	require.Equal(t, first.ManifestDigest, cached.ManifestDigest, "a build from cache")
+	require.Equal(t, first.ManifestDigest, other.ManifestDigest, "the native snapshotter")
+	require.Len(t, first.Manifest.Layers, 1+9, "each step is a layer above the base's one")
 }
 
 // What the frontend signed before the export is what the exporter then wrote.
 func TestForetoldConfigIsTheExportedOne(t *testing.T) {
 	tok := token(t)
-	signed := pushed(t, build{dockerfile: everything, files: greeting, token: tok}.must(t).ref)
-	require.NotNil(t, signed.statement)
-	require.Len(t, signed.statement.Subject, 1)
-	require.Equal(t, provenance.SubjectImageID, signed.statement.Subject[0].Name)
-	foretold := signed.statement.Subject[0].Digest["sha256"]
-	require.Equal(t, foretold, signed.config.Encoded())
+	signed := dissect.Pull(t, build{dockerfile: everything, files: greeting, token: tok}.must(t).ref)
+	require.NotNil(t, signed.Bundle)
+	require.Len(t, signed.Bundle.Statement.Subject, 1)
+	require.Equal(t, provenance.SubjectImageID, signed.Bundle.Statement.Subject[0].Name)
+	foretold := signed.Bundle.Statement.Subject[0].Digest["sha256"]
+	require.Equal(t, foretold, signed.ID().Encoded())
 
 	tests := map[string]struct {
 		output   string
@@ -64,32 +64,24 @@ func TestForetoldConfigIsTheExportedOne(t *testing.T) {
 				b.token, b.args = "", append([]string{"--provenance=false", "--build-arg", "PLOMB_SIGN=off"}, tc.args...)
 			}
 			got := buildTo(t, b)
-			require.Equal(t, foretold, got.config.Encoded())
-			require.Equal(t, tc.unsigned, got.statement == nil)
+			require.Equal(t, foretold, got.ID().Encoded())
+			require.Equal(t, tc.unsigned, got.Bundle == nil)
 		})
 	}
 }
 
 // SOURCE_DATE_EPOCH goes into the config and into no layer.
 func TestSourceDateEpochChangesNoLayer(t *testing.T) {
-	at := func(seconds string) image {
+	at := func(seconds string) dissect.Image {
 		return buildTo(t, build{dockerfile: everything, files: greeting, token: token(t),
 			output: "type=image,push=true,rewrite-timestamp=true",
 			args:   []string{"--build-arg", "SOURCE_DATE_EPOCH=" + seconds}})
 	}
 	monday, tuesday := at("1790000000"), at("1790086400")
-	require.Equal(t, digests(monday), digests(tuesday))
-	require.NotEqual(t, monday.config, tuesday.config)
-	require.Equal(t, monday.statement.Subject[0].Digest["sha256"], monday.config.Encoded())
-	require.Equal(t, tuesday.statement.Subject[0].Digest["sha256"], tuesday.config.Encoded())
-}
-
-func digests(img image) []digest.Digest {
-	var out []digest.Digest
-	for _, l := range img.layers {
-		out = append(out, l.Digest)
-	}
-	return out
+	require.Equal(t, monday.Layers(), tuesday.Layers())
+	require.NotEqual(t, monday.ID(), tuesday.ID())
+	require.Equal(t, monday.Bundle.Statement.Subject[0].Digest["sha256"], monday.ID().Encoded())
+	require.Equal(t, tuesday.Bundle.Statement.Subject[0].Digest["sha256"], tuesday.ID().Encoded())
 }
 
 // A new commit time alone runs no step and no seal again.
@@ -108,38 +100,38 @@ func TestSourceDateEpochRunsNothingAgain(t *testing.T) {
 }
 
 // buildTo builds and takes the image apart where the exporter put it.
-func buildTo(t *testing.T, b build) image {
+func buildTo(t *testing.T, b build) dissect.Image {
 	t.Helper()
 	switch b.output {
 	case "type=oci", "type=docker":
 		dest := filepath.Join(t.TempDir(), "image.tar")
 		b.output += ",dest=" + dest
 		b.must(t)
-		return exported(t, dest)
+		return dissect.ReadLayout(t, dest).Image(t)
 	}
-	return pushed(t, b.must(t).ref)
+	return dissect.Pull(t, b.must(t).ref)
 }
 
 func TestSquashMakesOneLayer(t *testing.T) {
-	img := pushed(t, build{dockerfile: everything, files: greeting, token: token(t),
+	img := dissect.Pull(t, build{dockerfile: everything, files: greeting, token: token(t),
 		args: []string{"--build-arg", "PLOMB_LAYERS=squash"}}.must(t).ref)
-	require.Len(t, img.layers, 1+1)
-	require.Equal(t, img.statement.Subject[0].Digest["sha256"], img.config.Encoded())
+	require.Len(t, img.Manifest.Layers, 1+1)
+	require.Equal(t, img.Bundle.Statement.Subject[0].Digest["sha256"], img.ID().Encoded())
 }
 
 func TestFromScratch(t *testing.T) {
-	img := pushed(t, build{dockerfile: "FROM scratch\nCOPY greeting /\n", files: greeting, token: token(t)}.must(t).ref)
-	require.Len(t, img.layers, 1)
-	require.Equal(t, img.statement.Subject[0].Digest["sha256"], img.config.Encoded())
+	img := dissect.Pull(t, build{dockerfile: "FROM scratch\nCOPY greeting /\n", files: greeting, token: token(t)}.must(t).ref)
+	require.Len(t, img.Manifest.Layers, 1)
+	require.Equal(t, img.Bundle.Statement.Subject[0].Digest["sha256"], img.ID().Encoded())
 }
 
 // A build for two platforms is signed once, for both.
 func TestTwoPlatforms(t *testing.T) {
-	img := pushed(t, build{dockerfile: "FROM scratch\nARG TARGETARCH\nCOPY greeting /${TARGETARCH}\n", files: greeting, token: token(t),
+	img := dissect.Pull(t, build{dockerfile: "FROM scratch\nARG TARGETARCH\nCOPY greeting /${TARGETARCH}\n", files: greeting, token: token(t),
 		args: []string{"--platform", "linux/amd64,linux/arm64"}}.must(t).ref)
-	require.Len(t, img.statement.Subject, 2)
-	require.Equal(t, "linux/amd64", img.statement.Subject[0].Annotations[provenance.AnnotationPlatform])
-	require.Equal(t, "linux/arm64", img.statement.Subject[1].Annotations[provenance.AnnotationPlatform])
-	require.Equal(t, img.index.Manifests[0].Annotations[provenance.BundleAnnotation], img.index.Manifests[1].Annotations[provenance.BundleAnnotation])
-	require.Equal(t, img.statement.Subject[0].Digest["sha256"], img.config.Encoded())
+	require.Len(t, img.Bundle.Statement.Subject, 2)
+	require.Equal(t, "linux/amd64", img.Bundle.Statement.Subject[0].Annotations[provenance.AnnotationPlatform])
+	require.Equal(t, "linux/arm64", img.Bundle.Statement.Subject[1].Annotations[provenance.AnnotationPlatform])
+	require.Equal(t, img.Index.Manifests[0].Annotations[provenance.BundleAnnotation], img.Index.Manifests[1].Annotations[provenance.BundleAnnotation])
+	require.Equal(t, img.Bundle.Statement.Subject[0].Digest["sha256"], img.ID().Encoded())
 }

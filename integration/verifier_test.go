@@ -18,17 +18,19 @@ import (
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/integration/dissect"
 )
 
 // call runs plomb-verifier as containerd does and returns what it says.
-func call(t *testing.T, ref string, img image, env ...string) (reason string, exit int) {
+func call(t *testing.T, ref string, img dissect.Image, env ...string) (reason string, exit int) {
 	t.Helper()
-	desc, err := json.Marshal(ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageIndex, Digest: img.digest, Size: 1})
+	desc, err := json.Marshal(ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageIndex, Digest: img.Digest, Size: 1})
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(shared.Bin, "plomb-verifier"),
-		"-name", ref, "-digest", img.digest.String(), "-stdin-media-type", ocispecs.MediaTypeDescriptor)
+		"-name", ref, "-digest", img.Digest.String(), "-stdin-media-type", ocispecs.MediaTypeDescriptor)
 	cmd.Stdin = bytes.NewReader(desc)
 	cmd.Env = append(shared.Environ(), env...)
 	out, err := cmd.Output()
@@ -43,7 +45,7 @@ func call(t *testing.T, ref string, img image, env ...string) (reason string, ex
 // Whatever is missing on the node, the verifier says no, in one line.
 func TestVerifierFailsClosed(t *testing.T) {
 	ref := signedImage(t, "app")
-	img := pushed(t, ref)
+	img := dissect.Pull(t, ref)
 	reason, exit := call(t, ref, img)
 	require.Zero(t, exit, reason)
 

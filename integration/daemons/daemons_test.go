@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/integration/dockerfiles"
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/integration/stand"
 	"github.com/plombproject/plomb/provenance"
 )
@@ -28,7 +29,7 @@ func TestSameManifestOnEveryDaemon(t *testing.T) {
 	reference := everything(shared, "reference", foretell...)
 	reference.signed = true
 	want, _ := reference.must(t)
-	require.Len(t, want.layers, 1+9)
+	require.Len(t, want.Layers(), 1+9)
 	require.Len(t, want.byproducts, 2, "packages and files")
 
 	for _, d := range every(t) {
@@ -36,15 +37,15 @@ func TestSameManifestOnEveryDaemon(t *testing.T) {
 			b := everything(d.start(t), d.name, foretell...)
 			b.signed = true
 			got, log := b.must(t)
-			require.Equal(t, want.layers, got.layers)
-			require.Equal(t, want.config, got.config)
-			require.Equal(t, want.manifest, got.manifest)
+			require.Equal(t, want.Layers(), got.Layers())
+			require.Equal(t, want.ID(), got.ID())
+			require.Equal(t, want.ManifestDigest, got.ManifestDigest)
 			require.Equal(t, want.byproducts, got.byproducts, "the SBOM is the same to the byte")
 			require.NotContains(t, log, "[plomb] Daemon", "signed images are the same on all of them")
 
-			require.Contains(t, got.signed(provenance.SubjectImageID), got.config.Encoded())
-			require.Contains(t, got.signed(provenance.SubjectManifest), got.manifest.Encoded())
-			out, err := in(t, shared, "plomb", "verify", got.ref)
+			require.Contains(t, got.Bundle.Subjects(provenance.SubjectImageID), got.ID().Encoded())
+			require.Contains(t, got.Bundle.Subjects(provenance.SubjectManifest), got.ManifestDigest.Encoded())
+			out, err := harness.Output(t, shared, "plomb", "verify", got.ref)
 			require.NoError(t, err, out)
 		})
 	}
@@ -59,12 +60,12 @@ func TestTwoPlatformsOnEveryDaemon(t *testing.T) {
 				dockerfile: "FROM scratch\nARG TARGETARCH\nCOPY greeting /${TARGETARCH}\n",
 				args:       []string{"--platform", "linux/amd64,linux/arm64"}}
 			got, _ := b.must(t)
-			require.Len(t, got.subjects, 2)
-			out, err := in(t, shared, "plomb", "verify", got.ref)
+			require.Len(t, got.Bundle.Statement.Subject, 2)
+			out, err := harness.Output(t, shared, "plomb", "verify", got.ref)
 			require.NoError(t, err, out)
 
-			require.Greater(t, len(got.index.Manifests), 2)
-			platforms := got.index.Manifests[:2]
+			require.Greater(t, len(got.Index.Manifests), 2)
+			platforms := got.Index.Manifests[:2]
 			for i := range platforms {
 				platforms[i].Annotations = nil // the signature, new each time
 			}
@@ -105,30 +106,30 @@ func TestDefaultsOfDaemons(t *testing.T) {
 			on := d.start(t)
 
 			got, log := everything(on, d.name+"-bare", bare...).must(t)
-			require.Equal(t, want.config, got.config, "the image ID is the same whatever the media types")
+			require.Equal(t, want.ID(), got.ID(), "the image ID is the same whatever the media types")
 			if row.dockerTypes {
 				require.Contains(t, log, "[plomb] Daemon: ")
-				require.Equal(t, images.MediaTypeDockerSchema2Manifest, got.mediaType)
-				require.NotEqual(t, want.manifest, got.manifest)
+				require.Equal(t, images.MediaTypeDockerSchema2Manifest, got.MediaType)
+				require.NotEqual(t, want.ManifestDigest, got.ManifestDigest)
 			} else {
 				require.NotContains(t, log, "[plomb] Daemon: ")
-				require.Equal(t, want.manifest, got.manifest)
+				require.Equal(t, want.ManifestDigest, got.ManifestDigest)
 			}
 
 			oci := everything(on, d.name+"-oci", bare...)
-			oci.output = ",oci-mediatypes=true"
+			oci.attributes = []string{"oci-mediatypes=true"}
 			got, _ = oci.must(t)
-			require.Equal(t, want.manifest, got.manifest)
+			require.Equal(t, want.ManifestDigest, got.ManifestDigest)
 
 			got, log = everything(on, d.name+"-attested", unsigned...).must(t)
 			require.NotContains(t, log, "[plomb] Daemon: ")
-			require.Equal(t, want.manifest, got.manifest)
-			require.Equal(t, row.artifacts, got.attestation.ArtifactType != "")
-			require.Equal(t, row.artifacts, got.attestation.Subject != nil)
+			require.Equal(t, want.ManifestDigest, got.ManifestDigest)
+			require.Equal(t, row.artifacts, got.Attestation(t).ArtifactType != "")
+			require.Equal(t, row.artifacts, got.Attestation(t).Subject != nil)
 
 			// Docker media types and a signature: refused, or given OCI types.
 			docker := everything(on, d.name+"-docker")
-			docker.signed, docker.output = true, ",oci-mediatypes=false"
+			docker.signed, docker.attributes = true, []string{"oci-mediatypes=false"}
 			ref, log, err := docker.run(t)
 			if !row.dockerTypes {
 				require.Error(t, err)
@@ -136,7 +137,7 @@ func TestDefaultsOfDaemons(t *testing.T) {
 				return
 			}
 			require.NoError(t, err, log)
-			require.Equal(t, want.manifest, pull(t, ref).manifest)
+			require.Equal(t, want.ManifestDigest, pull(t, ref).ManifestDigest)
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/provenance"
 )
 
@@ -25,7 +26,7 @@ func TestGuestbookOnEveryDaemon(t *testing.T) {
 		require.NotEqual(t, list[0].version, list[1].version)
 		require.NotEqual(t, list[0].options.Snapshotter, list[1].options.Snapshotter)
 	}
-	b := build{signed: true, files: map[string]string{}, args: []string{"--build-arg", "BASE=" + hack(t, "base", "debian")}}
+	b := build{signed: true, files: map[string]string{}, args: []string{"--build-arg", "BASE=" + harness.Base(t, shared, "debian")}}
 	const app = "../../docs/examples/guestbook"
 	dockerfile, err := os.ReadFile(filepath.Join(app, "Dockerfile"))
 	require.NoError(t, err)
@@ -50,10 +51,10 @@ func TestGuestbookOnEveryDaemon(t *testing.T) {
 			if want.ref == "" {
 				want = got
 			}
-			require.Equal(t, want.layers, got.layers)
-			require.Equal(t, want.manifest, got.manifest)
-			require.Equal(t, []string{got.config.Encoded()}, got.signed(provenance.SubjectImageID))
-			out, err := in(t, shared, "plomb", "verify", got.ref)
+			require.Equal(t, want.Layers(), got.Layers())
+			require.Equal(t, want.ManifestDigest, got.ManifestDigest)
+			require.Equal(t, []string{got.ID().Encoded()}, got.Bundle.Subjects(provenance.SubjectImageID))
+			out, err := harness.Output(t, shared, "plomb", "verify", got.ref)
 			require.NoError(t, err, out)
 		})
 	}

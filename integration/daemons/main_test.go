@@ -10,8 +10,6 @@
 package daemons
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,30 +25,11 @@ import (
 // is the newest.
 var shared *stand.Stand
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("/tmp", "plomb-it-")
-	if err != nil {
-		return fail(err)
-	}
-	defer os.RemoveAll(dir)
-	ctx := context.Background()
-	shared, err = stand.Start(ctx, stand.Options{Dir: filepath.Join(dir, "a"), Log: os.Stderr})
-	if err != nil {
-		return fail(err)
-	}
-	defer func() {
-		if err := shared.Remove(ctx); err != nil {
-			fmt.Fprintln(os.Stderr, "stopping the stand:", err)
-		}
-	}()
-	return m.Run()
-}
-
-func fail(err error) int {
-	fmt.Fprintln(os.Stderr, "starting the stand:", err)
-	return 1
+func TestMain(m *testing.M) {
+	os.Exit(standtest.Main(m, func(s *standtest.Shared) (err error) {
+		shared, err = s.Start(stand.Options{})
+		return err
+	}))
 }
 
 // A daemon is one way to run BuildKit.

@@ -23,8 +23,8 @@ import (
 // platform's manifest that it is about (docs.docker.com, attestation storage).
 const reference = "vnd.docker.reference.digest"
 
-// A Source has manifests by digest or, a registry, by tag; blobs by digest.
-type Source interface {
+// A source has manifests by digest or, a registry, by tag.
+type source interface {
 	Get(t testing.TB, name string) []byte
 }
 
@@ -37,11 +37,11 @@ type Image struct {
 	Manifest       ocispecs.Manifest
 	Bundle         *Bundle // of the first platform, nil for one that is not signed
 
-	source Source
+	source source
 }
 
-// Open takes the image called name apart.
-func Open(t testing.TB, s Source, name string) Image {
+// open takes the image called name apart.
+func open(t testing.TB, s source, name string) Image {
 	t.Helper()
 	data := s.Get(t, name)
 	i := Image{Digest: digest.FromBytes(data), ManifestDigest: digest.FromBytes(data), source: s}
@@ -61,7 +61,7 @@ func Open(t testing.TB, s Source, name string) Image {
 func Pull(t testing.TB, ref string) Image {
 	t.Helper()
 	r, tag := Registry(t, ref)
-	return Open(t, Pushed{r}, tag)
+	return open(t, repository{r}, tag)
 }
 
 // Registry takes a reference apart: host/repository:tag.
@@ -72,16 +72,17 @@ func Registry(t testing.TB, ref string) (tamper.Repository, string) {
 	return r, tag
 }
 
-// Pushed is the Source of what is in one repository.
-type Pushed struct{ tamper.Repository }
+type repository struct{ tamper.Repository }
 
-// Get is the manifest that a digest or tag names.
-func (p Pushed) Get(t testing.TB, name string) []byte {
+func (r repository) Get(t testing.TB, name string) []byte {
 	t.Helper()
-	data, err := p.Manifest(t.Context(), name)
+	data, err := r.Manifest(t.Context(), name)
 	require.NoError(t, err)
 	return data
 }
+
+// ID is the image ID: the digest of the first platform's config.
+func (i Image) ID() digest.Digest { return i.Manifest.Config.Digest }
 
 // Layers are the digests of the first platform's layers, from the lowest on.
 func (i Image) Layers() []digest.Digest {
@@ -106,19 +107,6 @@ func (i Image) Attestation(t testing.TB) *ocispecs.Manifest {
 		}
 	}
 	return nil
-}
-
-// Subjects are the SHA-256 of what was signed under that name.
-func (i Image) Subjects(name string) []string {
-	var digests []string
-	if i.Bundle != nil {
-		for _, s := range i.Bundle.Statement.Subject {
-			if s.Name == name {
-				digests = append(digests, s.Digest["sha256"])
-			}
-		}
-	}
-	return digests
 }
 
 // A Bundle is the Sigstore bundle that travels with an image, as far as tests
@@ -161,4 +149,15 @@ func (b *Bundle) Provenance(t testing.TB) *slsa.Provenance {
 	var p slsa.Provenance
 	require.NoError(t, json.Unmarshal(b.Statement.Predicate, &p))
 	return &p
+}
+
+// Subjects are the SHA-256 of what was signed under that name.
+func (b *Bundle) Subjects(name string) []string {
+	var digests []string
+	for _, s := range b.Statement.Subject {
+		if s.Name == name {
+			digests = append(digests, s.Digest["sha256"])
+		}
+	}
+	return digests
 }

@@ -59,7 +59,7 @@ func (l Layout) Index(t testing.TB) ocispecs.Index {
 // Image takes the only image apart.
 func (l Layout) Image(t testing.TB) Image {
 	t.Helper()
-	return Open(t, l, l.top(t).Manifests[0].Digest.String())
+	return open(t, l, l.top(t).Manifests[0].Digest.String())
 }
 
 func (l Layout) top(t testing.TB) ocispecs.Index {
