@@ -182,6 +182,47 @@ func TestMergeFindsNeeds(t *testing.T) {
 	require.Empty(t, needs("example.com/a"), "another binary is none of its business")
 }
 
+// A package of npm is what its folder is called, whatever its own name.
+func TestMergeFindsNeedsByAlias(t *testing.T) {
+	renamed := npm("string-width", "4")
+	renamed.Provides = []string{"string-width-cjs"}
+	app := npm("app", "1")
+	app.Requires = [][]string{{"string-width-cjs", "string-width"}}
+	inv := sbom.Merge([]sbom.Layer{layer(1, sbom.Report{Findings: []sbom.Finding{
+		finding("/a/package.json", app),
+		finding("/a/node_modules/string-width/package.json", npm("string-width", "5")),
+		finding("/a/node_modules/string-width-cjs/package.json", renamed),
+		finding("/b/node_modules/user/package.json", npm("user", "1", "string-width-cjs")),
+	}})})
+	require.Equal(t, []string{"string-width@4"}, names(inv, find(t, inv, "app").Needs))
+	require.Empty(t, find(t, inv, "user").Needs, "what is elsewhere is out of sight")
+}
+
+// Debian's packages of Node.js see each other without a node_modules folder.
+func TestMergeFindsNeedsAmongDebiansNodePackages(t *testing.T) {
+	inv := sbom.Merge([]sbom.Layer{layer(1, sbom.Report{Findings: []sbom.Finding{
+		finding("/usr/share/nodejs/x/package.json", npm("x", "1", "y", "@s/z", "native", "old", "inner", "twice", "three")),
+		finding("/usr/share/nodejs/y/package.json", npm("y", "1")),
+		finding("/usr/share/nodejs/@s/z/package.json", npm("@s/z", "1", "x")),
+		finding("/usr/share/nodejs/y/node_modules/inner/package.json", npm("inner", "1", "y", "other")),
+		finding("/usr/share/nodejs/y/node_modules/twice/package.json", npm("twice", "2", "twice")),
+		finding("/usr/share/nodejs/other-folder/package.json", npm("other", "1")),
+		finding("/usr/lib/nodejs/old/package.json", npm("old", "1", "y")),
+		finding("/usr/lib/nodejs/three/package.json", npm("three", "1")),
+		finding("/usr/share/nodejs/three/package.json", npm("three", "2")),
+		finding("/usr/lib/x86_64-linux-gnu/nodejs/three/package.json", npm("three", "3")),
+		finding("/usr/lib/x86_64-linux-gnu/nodejs/native/package.json", npm("native", "1")),
+		finding("/usr/share/nodejs/twice/package.json", npm("twice", "1")),
+		finding("/opt/app/package.json", npm("app", "1", "y")),
+	}})})
+	needs := func(name string) []string { return names(inv, find(t, inv, name).Needs) }
+	require.Equal(t, []string{"@s/z@1", "native@1", "old@1", "three@3", "twice@1", "y@1"}, needs("x"), "and not what others have inside")
+	require.Equal(t, []string{"x@1"}, needs("@s/z"))
+	require.Equal(t, []string{"y@1"}, needs("old"))
+	require.Equal(t, []string{"y@1"}, needs("inner"), "Node goes by the folder")
+	require.Empty(t, needs("app"), "it may run with a Node.js of its own")
+}
+
 // TestMergePrefersTheName: what only provides a name stands back, even if it is
 // of the same architecture.
 func TestMergePrefersTheName(t *testing.T) {

@@ -17,8 +17,8 @@ type resolution struct {
 	folder func(string) string
 	// beyond lets a package find what is outside its own file and folder.
 	beyond bool
-	// walk looks for the name upward from the requiring file, as Node does,
-	// instead of all of the above.
+	// walk looks for the name upward from the requiring file, and where Debian's
+	// packages are, as Node does, instead of all of the above (node.go).
 	walk bool
 }
 
@@ -85,6 +85,9 @@ func newDirectory(mentions []mention) directory {
 	for _, m := range mentions {
 		r := resolutions[m.pkg.Type]
 		d.enter(d.named, r, m, m.pkg.Name)
+		if r.walk {
+			d.enterNode(m)
+		}
 		for _, name := range m.pkg.Provides {
 			d.enter(d.provided, r, m, name)
 		}
@@ -118,21 +121,6 @@ func (d directory) find(m mention, name string) (int, bool) {
 					return item, true
 				}
 			}
-		}
-	}
-	return 0, false
-}
-
-// walk looks in node_modules of the package's own folder and of each above it
-// (https://nodejs.org/api/modules.html#loading-from-node_modules-folders).
-func (d directory) walk(m mention, name string) (int, bool) {
-	for folder := range above(m.path) {
-		if path.Base(folder) == "node_modules" {
-			continue
-		}
-		file := path.Join(folder, "node_modules", name, "package.json")
-		if item, there := d.named[scope{kind: m.pkg.Type, name: name, file: file}]; there {
-			return item, true
 		}
 	}
 	return 0, false
