@@ -207,18 +207,19 @@ func TestMergeFindsNeedsAmongDebiansNodePackages(t *testing.T) {
 		finding("/usr/share/nodejs/y/node_modules/inner/package.json", npm("inner", "1", "y", "other")),
 		finding("/usr/share/nodejs/y/node_modules/twice/package.json", npm("twice", "2", "twice")),
 		finding("/usr/share/nodejs/other-folder/package.json", npm("other", "1")),
-		finding("/usr/lib/nodejs/old/package.json", npm("old", "1", "y")),
+		finding("/usr/lib/nodejs/old/package.json", npm("old", "1", "y", "native")),
 		finding("/usr/lib/nodejs/three/package.json", npm("three", "1")),
 		finding("/usr/share/nodejs/three/package.json", npm("three", "2")),
 		finding("/usr/lib/x86_64-linux-gnu/nodejs/three/package.json", npm("three", "3")),
-		finding("/usr/lib/x86_64-linux-gnu/nodejs/native/package.json", npm("native", "1")),
+		finding("/usr/lib/x86_64-linux-gnu/nodejs/native/package.json", npm("native", "1", "three")),
 		finding("/usr/share/nodejs/twice/package.json", npm("twice", "1")),
 		finding("/opt/app/package.json", npm("app", "1", "y")),
 	}})})
 	needs := func(name string) []string { return names(inv, find(t, inv, name).Needs) }
-	require.Equal(t, []string{"@s/z@1", "native@1", "old@1", "three@3", "twice@1", "y@1"}, needs("x"), "and not what others have inside")
+	require.Equal(t, []string{"@s/z@1", "native@1", "old@1", "three@2", "twice@1", "y@1"}, needs("x"), "its own folder first, and not what others have inside")
 	require.Equal(t, []string{"x@1"}, needs("@s/z"))
-	require.Equal(t, []string{"y@1"}, needs("old"))
+	require.Equal(t, []string{"three@3"}, needs("native"))
+	require.Equal(t, []string{"native@1", "y@1"}, needs("old"))
 	require.Equal(t, []string{"y@1"}, needs("inner"), "Node goes by the folder")
 	require.Empty(t, needs("app"), "it may run with a Node.js of its own")
 }

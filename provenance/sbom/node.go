@@ -9,8 +9,9 @@ import (
 )
 
 // nodePath are the folders in which Debian's Node.js looks for packages of any
-// program, after node_modules, in its order: /usr/lib/TRIPLET/nodejs for those
-// of one architecture, and two more. A package is what its folder is called.
+// program, in its order: /usr/lib/TRIPLET/nodejs for those of one architecture,
+// and two more. Beside them is a link node_modules, so that packages in one of
+// them find each other there first. A package is what its folder is called.
 var nodePath = []string{"/usr/lib/*/nodejs", "/usr/share/nodejs", "/usr/lib/nodejs"}
 
 var nodeFolder = regexp.MustCompile(`^/usr/(?:share|lib|lib/([^/]+))/nodejs/`)
@@ -66,13 +67,15 @@ func (d directory) walk(m mention, name string) (int, bool) {
 	return d.walkOn(m, name)
 }
 
-// walkOn looks in nodePath ("Loading from the global folders"), for those that
-// are there themselves: another program may have a Node.js of its own.
+// walkOn looks in the package's own folder of nodePath and then in all of them
+// ("Loading from the global folders"). It does so for those that are there
+// themselves: another program may have a Node.js of its own.
 func (d directory) walkOn(m mention, name string) (int, bool) {
-	if folder, _ := onNodePath(m.path); folder == "" {
+	own, _ := onNodePath(m.path)
+	if own == "" {
 		return 0, false
 	}
-	for _, folder := range nodePath {
+	for _, folder := range append([]string{own}, nodePath...) {
 		if item, there := d.named[nodeScope(m.pkg.Type, name, folder)]; there {
 			return item, true
 		}
