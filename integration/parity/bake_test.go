@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/integration/harness"
 )
 
 var baked = map[string]string{
@@ -60,8 +62,8 @@ func TestBake(t *testing.T) {
 		data, err := os.ReadFile(file)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(string(data), "DEST", dest[name])), 0o644))
-		p := command{dir: dir, env: []string{"WHO=somebody"}, args: slices.Concat([]string{"bake", "--progress=plain", "--allow=fs.write=" + dest[name]}, set)}.must(t)
-		require.NotContains(t, p.all, "OneLayer")
+		p := harness.Command{On: shared, Dir: dir, Env: []string{"WHO=somebody"}, Args: slices.Concat([]string{"bake", "--progress=plain", "--allow=fs.write=" + dest[name]}, set)}.Must(t)
+		require.NotContains(t, p.All, "OneLayer")
 	}
 	for _, target := range []string{"app.tar", "files.tar"} {
 		s := &sample{differs: map[string]string{}}
@@ -86,7 +88,7 @@ func TestBakeSigned(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := folder(t, baked)
-			file := filepath.Join(shortDir(t), "image.tar")
+			file := filepath.Join(harness.Dir(t), "image.tar")
 			set := []string{"bake", "app", "--progress=plain", "--allow=fs.write=" + filepath.Dir(file),
 				"--set", "app.output=type=oci,dest=" + file, "--set", "app.args.WHO=somebody"}
 			for _, value := range tc.set {
@@ -96,9 +98,9 @@ func TestBakeSigned(t *testing.T) {
 			if tc.base != "" {
 				env = []string{"BASE=" + tc.base}
 			}
-			p := command{dir: dir, env: env, args: append(set, bakeArgs(tc.plomb, signed())...)}.must(t)
+			p := harness.Command{On: shared, Dir: dir, Env: env, Args: append(set, bakeArgs(tc.plomb, signed())...)}.Must(t)
 			openLayout(t, file).requireSigned(t)
-			require.NotContains(t, p.all, "OneLayer")
+			require.NotContains(t, p.All, "OneLayer")
 		})
 	}
 }

@@ -5,14 +5,16 @@
 package parity
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/integration/stand"
+	"github.com/plombproject/plomb/integration/stand/standtest"
 )
 
 // random has layers that are new whenever their step runs.
@@ -31,15 +33,9 @@ RUN cat /proc/sys/kernel/random/uuid > /second
 // fresh is another buildkitd, with nothing in its cache.
 func fresh(t *testing.T) *stand.Stand {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "plomb-par-")
+	program, err := entitled(t.TempDir())
 	require.NoError(t, err)
-	s, err := start(t.Context(), dir, "f", stand.Options{Only: []string{stand.Buildkitd}, Beside: shared})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		stop(s)
-		_ = os.RemoveAll(dir)
-	})
-	return s
+	return standtest.Start(t, stand.Options{BuildkitdProgram: program, Only: []string{stand.Buildkitd}, Beside: shared})
 }
 
 // What one daemon exported to a registry, another one finds: the steps of the
@@ -47,11 +43,11 @@ func fresh(t *testing.T) *stand.Stand {
 func TestRegistryCache(t *testing.T) {
 	dir := folder(t, random)
 	cache := "type=registry,ref=" + shared.Registry + "/parity/cache:latest"
-	first := push(t, nil, "cached-first", dir, append(signed(), "--cache-to", cache+",mode=max")...)
+	first := push(t, shared, "cached-first", dir, append(signed(), "--cache-to", cache+",mode=max")...)
 	second := push(t, fresh(t), "cached-second", dir, append(signed(), "--cache-from", cache)...)
 
-	require.Equal(t, first.digest, second.digest)
-	require.Equal(t, []string{second.manifest.Config.Digest.String()}, second.subjects)
+	require.Equal(t, first.ManifestDigest, second.ManifestDigest)
+	require.Equal(t, []string{second.ID().Encoded()}, second.subjects())
 	hits := cached(second.log)
 	seals := 0
 	for _, name := range steps(second.log) {
@@ -69,9 +65,9 @@ func TestRegistryCache(t *testing.T) {
 func TestInlineCacheUnsigned(t *testing.T) {
 	dir := folder(t, random)
 	args := append(withPlomb(), "--cache-to", "type=inline")
-	first := push(t, nil, "inline", dir, args...)
+	first := push(t, shared, "inline", dir, args...)
 	second := push(t, fresh(t), "inline-second", dir, append(args, "--cache-from", first.ref)...)
-	require.Equal(t, first.manifest.Layers, second.manifest.Layers)
+	require.Equal(t, first.Manifest.Layers, second.Manifest.Layers)
 	require.NotEmpty(t, cached(second.log))
 }
 
@@ -81,42 +77,42 @@ func TestInlineCacheUnsigned(t *testing.T) {
 // names. Should this test fail because the image verifies, take it off there.
 func TestInlineCacheSigned(t *testing.T) {
 	dir := folder(t, random)
-	c := command{args: slices.Concat([]string{"build", "--build-arg", "BUILDKIT_INLINE_CACHE=1"}, signed(), []string{dir})}
-	p := c.run(t.Context())
-	require.Error(t, p.err, p.all)
-	require.Contains(t, p.all, "BUILDKIT_INLINE_CACHE: InlineCache:")
-	require.Contains(t, p.all, "--cache-to type=registry")
+	c := harness.Command{On: shared, Args: slices.Concat([]string{"build", "--build-arg", "BUILDKIT_INLINE_CACHE=1"}, signed(), []string{dir})}
+	p := c.Run(t)
+	require.Error(t, p.Err, p.All)
+	require.Contains(t, p.All, "BUILDKIT_INLINE_CACHE: InlineCache:")
+	require.Contains(t, p.All, "--cache-to type=registry")
 
-	img := push(t, nil, "inline-signed", dir, append(signed(), "--cache-to", "type=inline")...)
-	require.NotContains(t, img.subjects, img.manifest.Config.Digest.String())
-	p = command{name: "plomb", args: []string{"verify", img.ref}}.run(t.Context())
-	require.Error(t, p.err, p.all)
-	require.Contains(t, p.all, "signed for another image")
+	img := push(t, shared, "inline-signed", dir, append(signed(), "--cache-to", "type=inline")...)
+	require.NotContains(t, img.subjects(), img.ID().Encoded())
+	p = harness.Command{On: shared, Name: "plomb", Args: []string{"verify", img.ref}}.Run(t)
+	require.Error(t, p.Err, p.All)
+	require.Contains(t, p.All, "signed for another image")
 }
 
 // Without cache everything is made anew, and what is signed is what came of it.
 func TestNoCache(t *testing.T) {
 	dir := folder(t, random)
-	images := map[string]bool{}
+	images := map[digest.Digest]bool{}
 	for range 2 {
-		img := push(t, nil, "no-cache", dir, append(signed(), "--no-cache")...)
-		require.Equal(t, []string{img.manifest.Config.Digest.String()}, img.subjects)
-		require.False(t, images[img.digest], "nothing is new")
-		images[img.digest] = true
+		img := push(t, shared, "no-cache", dir, append(signed(), "--no-cache")...)
+		require.Equal(t, []string{img.ID().Encoded()}, img.subjects())
+		require.False(t, images[img.ManifestDigest], "nothing is new")
+		images[img.ManifestDigest] = true
 		for _, name := range cached(img.log) {
 			require.NotContains(t, name, "RUN", img.log)
 		}
 	}
-	cachedAgain := push(t, nil, "no-cache", dir, signed()...)
-	require.True(t, images[cachedAgain.digest], "the cache has another image")
-	require.Equal(t, []string{cachedAgain.manifest.Config.Digest.String()}, cachedAgain.subjects)
+	cachedAgain := push(t, shared, "no-cache", dir, signed()...)
+	require.True(t, images[cachedAgain.ManifestDigest], "the cache has another image")
+	require.Equal(t, []string{cachedAgain.ID().Encoded()}, cachedAgain.subjects())
 }
 
 func TestNoCacheFilter(t *testing.T) {
 	dir := folder(t, random)
-	first := push(t, nil, "filter", dir, signed()...)
-	second := push(t, nil, "filter", dir, append(signed(), "--no-cache-filter", "last")...)
-	require.Equal(t, []string{second.manifest.Config.Digest.String()}, second.subjects)
-	require.NotEqual(t, first.manifest.Layers[1], second.manifest.Layers[1], "RUN of the stage without cache")
-	require.Equal(t, first.manifest.Layers[2], second.manifest.Layers[2], "COPY from a stage that keeps its cache")
+	first := push(t, shared, "filter", dir, signed()...)
+	second := push(t, shared, "filter", dir, append(signed(), "--no-cache-filter", "last")...)
+	require.Equal(t, []string{second.ID().Encoded()}, second.subjects())
+	require.NotEqual(t, first.Manifest.Layers[1], second.Manifest.Layers[1], "RUN of the stage without cache")
+	require.Equal(t, first.Manifest.Layers[2], second.Manifest.Layers[2], "COPY from a stage that keeps its cache")
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/integration/harness"
 )
 
 // A sample is one case of the corpus: a txtar archive whose files are the
@@ -57,19 +59,19 @@ func TestCorpus(t *testing.T) {
 			stock := s.build(t, "stock", nil)
 			ours := s.build(t, "plomb", signed())
 			if s.fails != "" {
-				compareFailures(t, s.fails, stock.printout, ours.printout)
+				compareFailures(t, s.fails, stock.Printout, ours.Printout)
 				return
 			}
-			require.NoError(t, stock.err, stock.all)
-			require.NoError(t, ours.err, ours.all)
-			require.ElementsMatch(t, lintWarnings(stock.all), lintWarnings(ours.all), "warnings")
+			require.NoError(t, stock.Err, stock.All)
+			require.NoError(t, ours.Err, ours.All)
+			require.ElementsMatch(t, lintWarnings(stock.All), lintWarnings(ours.All), "warnings")
 			if s.layers == "" {
-				require.NotContains(t, ours.all, "[plomb] OneLayer")
+				require.NotContains(t, ours.All, "[plomb] OneLayer")
 			}
 			layout := openLayout(t, ours.file)
 			compareIndexes(t, s, openLayout(t, stock.file), layout)
 			layout.requireSigned(t)
-			onlyOurs(t, stock.all, ours.all)
+			onlyOurs(t, stock.All, ours.All)
 		})
 	}
 }
@@ -79,7 +81,7 @@ func load(t *testing.T, path string) *sample {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
-	s := &sample{dir: shortDir(t), differs: map[string]string{}}
+	s := &sample{dir: harness.Dir(t), differs: map[string]string{}}
 	expand := given.replacer(s.dir)
 	archive := txtar.Parse(data)
 	for line := range strings.Lines(string(archive.Comment)) {
@@ -87,16 +89,14 @@ func load(t *testing.T, path string) *sample {
 	}
 	require.NotEmpty(t, s.feature, "%s names no feature", path)
 	for _, f := range archive.Files {
-		to := filepath.Join(s.dir, f.Name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o755))
-		require.NoError(t, os.WriteFile(to, []byte(expand.Replace(string(f.Data))), 0o644))
+		harness.Write(t, s.dir, f.Name, expand.Replace(string(f.Data)))
 	}
 	if s.context == "" {
 		s.context = s.dir
 	}
 	setup := filepath.Join(s.dir, "setup.sh")
 	if _, err := os.Stat(setup); err == nil {
-		command{name: "/bin/sh", args: []string{"-eu", setup}, dir: s.dir}.must(t)
+		harness.Command{On: shared, Name: "/bin/sh", Args: []string{"-eu", setup}, Dir: s.dir}.Must(t)
 		require.NoError(t, os.Remove(setup))
 	}
 	return s
@@ -136,40 +136,30 @@ func (s *sample) set(line string) error {
 	return nil
 }
 
-// shortDir is a folder without the test's name in its own: buildx takes
-// several of its arguments apart at commas.
-func shortDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "plomb-case-")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
 // An outcome is a build and the OCI layout it wrote.
 type outcome struct {
-	printout
+	harness.Printout
 	file string
 }
 
 func (s *sample) build(t *testing.T, name string, extra []string) outcome {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name+".tar")
-	c := command{dir: s.dir, env: s.env}
-	c.args = slices.Concat([]string{"build", "--progress=plain", "--provenance=false", "--output", "type=oci,dest=" + file}, s.args, extra, []string{s.context})
+	c := harness.Command{On: shared, Dir: s.dir, Env: s.env}
+	c.Args = slices.Concat([]string{"build", "--progress=plain", "--provenance=false", "--output", "type=oci,dest=" + file}, s.args, extra, []string{s.context})
 	if s.stdin != "" {
 		f, err := os.Open(filepath.Join(s.dir, s.stdin))
 		require.NoError(t, err)
 		defer f.Close()
-		c.stdin = f
+		c.Stdin = f
 	}
-	return outcome{printout: c.run(t.Context()), file: file}
+	return outcome{Printout: c.Run(t), file: file}
 }
 
 // compareIndexes compares two images, platform by platform.
 func compareIndexes(t *testing.T, s *sample, stock, ours layout) {
 	t.Helper()
-	require.Equal(t, stock.index(t).Annotations, ours.index(t).Annotations, "annotations of the index")
+	require.Equal(t, stock.Index(t).Annotations, ours.Index(t).Annotations, "annotations of the index")
 	theirs, mine := stock.images(t), ours.images(t)
 	require.Equal(t, slices.Sorted(maps.Keys(theirs)), slices.Sorted(maps.Keys(mine)), "platforms")
 	for platform, want := range theirs {

@@ -10,21 +10,23 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/integration/harness"
 )
 
 // compareFailures requires that both builds failed for the same reason, and
 // that both point at the same lines of the Dockerfile.
-func compareFailures(t *testing.T, says string, stock, ours printout) {
+func compareFailures(t *testing.T, says string, stock, ours harness.Printout) {
 	t.Helper()
-	require.Error(t, stock.err, stock.all)
-	require.Error(t, ours.err, ours.all)
-	require.Contains(t, stock.all, says)
-	require.Contains(t, ours.all, says)
-	require.Equal(t, stock.err.Error()[strings.LastIndex(stock.err.Error(), ":"):], ours.err.Error()[strings.LastIndex(ours.err.Error(), ":"):], "exit status")
-	require.ElementsMatch(t, sourceLines(stock.all), sourceLines(ours.all), "source lines")
+	require.Error(t, stock.Err, stock.All)
+	require.Error(t, ours.Err, ours.All)
+	require.Contains(t, stock.All, says)
+	require.Contains(t, ours.All, says)
+	require.Equal(t, stock.Err.Error()[strings.LastIndex(stock.Err.Error(), ":"):], ours.Err.Error()[strings.LastIndex(ours.Err.Error(), ":"):], "exit status")
+	require.ElementsMatch(t, sourceLines(stock.All), sourceLines(ours.All), "source lines")
 	// BuildKit leaves its outer words out of what any frontend from an image is told.
-	core := strings.TrimPrefix(reason(ours.all), "ERROR: failed to build: failed to solve: ")
-	require.True(t, strings.HasSuffix(reason(stock.all), core), "reason:\nstock %s\nplomb %s", reason(stock.all), reason(ours.all))
+	core := strings.TrimPrefix(reason(ours.All), "ERROR: failed to build: failed to solve: ")
+	require.True(t, strings.HasSuffix(reason(stock.All), core), "reason:\nstock %s\nplomb %s", reason(stock.All), reason(ours.All))
 }
 
 var block = regexp.MustCompile(`(?ms)^[^\n]*:\d+\n-{20}\n.*?^-{20}$`)
@@ -67,9 +69,9 @@ func TestSyntaxLine(t *testing.T) {
 		"stock": "# escape=\\\n# check=skip=all\nFROM ${BUSYBOX}\nRUN true && \\\n  exit 6\n",
 		"plomb": "# syntax=" + shared.Frontend + "\n# check=skip=all\nFROM ${BUSYBOX}\nRUN true && \\\n  exit 6\n",
 	})
-	stock := command{args: []string{"build", "--progress=plain", "-f", dir + "/stock", dir}}.run(t.Context())
-	ours := command{args: []string{"build", "--progress=plain", "-f", dir + "/plomb", "--build-arg", "PLOMB_SIGN=off", dir}}.run(t.Context())
-	ours.all = strings.ReplaceAll(ours.all, "plomb:", "stock:")
+	stock := harness.Command{On: shared, Args: []string{"build", "--progress=plain", "-f", dir + "/stock", dir}}.Run(t)
+	ours := harness.Command{On: shared, Args: []string{"build", "--progress=plain", "-f", dir + "/plomb", "--build-arg", "PLOMB_SIGN=off", dir}}.Run(t)
+	ours.All = strings.ReplaceAll(ours.All, "plomb:", "stock:")
 	compareFailures(t, "exit code: 6", stock, ours)
-	require.Contains(t, ours.all, "   4 | >>> RUN true && \\\n   5 | >>>   exit 6\n")
+	require.Contains(t, ours.All, "   4 | >>> RUN true && \\\n   5 | >>>   exit 6\n")
 }

@@ -23,6 +23,7 @@ import (
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/integration/tamper"
 )
 
@@ -95,21 +96,19 @@ ENV PATH=/bin
 )
 
 func (f fixtures) images(ctx context.Context, dir string) error {
-	p := command{name: "../../hack/base", args: []string{"busybox"}}.run(ctx)
-	if p.err != nil {
-		return fmt.Errorf("%w: %s", p.err, p.all)
+	var err error
+	if f["BUSYBOX"], err = harness.Hack(ctx, shared, "base", "busybox"); err != nil {
+		return err
 	}
-	lines := strings.Split(strings.TrimSpace(p.stdout), "\n")
-	f["BUSYBOX"] = lines[len(lines)-1]
 	for name, dockerfile := range map[string]string{"ONBUILD": onbuild, "CONFIGURED": configured, "MULTI": multi} {
 		f[name] = shared.Registry + "/parity/" + strings.ToLower(name) + ":latest"
 		args := []string{"build", "--provenance=false", "--output", "type=image,push=true,name=" + f[name]}
 		if name == "MULTI" {
 			args = append(args, "--platform", "linux/amd64,linux/arm64")
 		}
-		p := command{args: append(args, "-"), stdin: strings.NewReader(fmt.Sprintf(dockerfile, f["BUSYBOX"]))}.run(ctx)
-		if p.err != nil {
-			return fmt.Errorf("%w: %s", p.err, p.all)
+		p := harness.Command{On: shared, Args: append(args, "-"), Stdin: strings.NewReader(fmt.Sprintf(dockerfile, f["BUSYBOX"]))}.Do(ctx)
+		if p.Err != nil {
+			return fmt.Errorf("%w: %s", p.Err, p.All)
 		}
 	}
 	return nil
@@ -156,10 +155,10 @@ func (f fixtures) noHistory(ctx context.Context, _ string) error {
 
 func (f fixtures) layout(ctx context.Context, dir string) error {
 	to := filepath.Join(dir, "layout")
-	p := command{args: []string{"build", "--provenance=false", "--output", "type=oci,tar=false,dest=" + to, "-"},
-		stdin: strings.NewReader("FROM " + f["BUSYBOX"] + "\nENV LAYOUT=yes\n")}.run(ctx)
-	if p.err != nil {
-		return fmt.Errorf("%w: %s", p.err, p.all)
+	p := harness.Command{On: shared, Args: []string{"build", "--provenance=false", "--output", "type=oci,tar=false,dest=" + to, "-"},
+		Stdin: strings.NewReader("FROM " + f["BUSYBOX"] + "\nENV LAYOUT=yes\n")}.Do(ctx)
+	if p.Err != nil {
+		return fmt.Errorf("%w: %s", p.Err, p.All)
 	}
 	data, err := os.ReadFile(filepath.Join(to, "index.json"))
 	if err != nil {
@@ -206,12 +205,12 @@ func (f fixtures) files(ctx context.Context, dir string) error {
 		{"gitexec", `git --exec-path`},
 	}
 	for _, s := range scripts {
-		p := command{name: "/bin/sh", args: []string{"-euc", s.script}, dir: dir}.run(ctx)
-		if p.err != nil {
-			return fmt.Errorf("%w: %s", p.err, p.all)
+		p := harness.Command{On: shared, Name: "/bin/sh", Args: []string{"-euc", s.script}, Dir: dir}.Do(ctx)
+		if p.Err != nil {
+			return fmt.Errorf("%w: %s", p.Err, p.All)
 		}
 		if s.name != "" {
-			f[s.name] = strings.TrimSpace(p.stdout)
+			f[s.name] = strings.TrimSpace(p.Out)
 		}
 	}
 	return nil
@@ -245,13 +244,12 @@ func (f fixtures) xattrs(_ context.Context, dir string) error {
 
 // token writes an identity token that outlives the tests.
 func (f fixtures) token(ctx context.Context, dir string) error {
-	p := command{name: "../../hack/token", args: []string{"--lifetime", "1h"}}.run(ctx)
-	if p.err != nil {
-		return fmt.Errorf("%w: %s", p.err, p.all)
+	token, err := harness.Hack(ctx, shared, "token", "--lifetime", "1h")
+	if err != nil {
+		return err
 	}
-	lines := strings.Split(strings.TrimSpace(p.stdout), "\n")
 	f["TOKEN"] = filepath.Join(dir, "token")
-	return os.WriteFile(f["TOKEN"], []byte(lines[len(lines)-1]), 0o600)
+	return os.WriteFile(f["TOKEN"], []byte(token), 0o600)
 }
 
 func (f fixtures) key(context.Context, string) error {

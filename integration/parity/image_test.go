@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,48 +19,16 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/dissect"
 	"github.com/plombproject/plomb/provenance"
 )
 
-// A layout is an OCI layout in a tar file, by name.
-type layout map[string][]byte
+// A layout is an OCI layout with any number of images.
+type layout struct{ dissect.Layout }
 
 func openLayout(t testing.TB, path string) layout {
 	t.Helper()
-	f, err := os.Open(path)
-	require.NoError(t, err)
-	defer f.Close()
-	l := layout{}
-	for tr := tar.NewReader(f); ; {
-		hdr, err := tr.Next()
-		if errors.Is(err, io.EOF) {
-			return l
-		}
-		require.NoError(t, err)
-		l[hdr.Name], err = io.ReadAll(tr)
-		require.NoError(t, err)
-	}
-}
-
-func (l layout) blob(t testing.TB, d digest.Digest) []byte {
-	t.Helper()
-	data, ok := l["blobs/sha256/"+d.Encoded()]
-	require.True(t, ok, "the layout has no %s", d)
-	return data
-}
-
-// index returns the image index, or one made up around the only manifest.
-func (l layout) index(t testing.TB) ocispecs.Index {
-	t.Helper()
-	var top ocispecs.Index
-	require.NoError(t, json.Unmarshal(l["index.json"], &top))
-	require.Len(t, top.Manifests, 1)
-	if top.Manifests[0].MediaType != ocispecs.MediaTypeImageIndex {
-		return top
-	}
-	var index ocispecs.Index
-	require.NoError(t, json.Unmarshal(l.blob(t, top.Manifests[0].Digest), &index))
-	return index
+	return layout{dissect.ReadLayout(t, path)}
 }
 
 // requireSigned requires that the signature is about exactly the images that
@@ -69,15 +36,16 @@ func (l layout) index(t testing.TB) ocispecs.Index {
 func (l layout) requireSigned(t testing.TB) {
 	t.Helper()
 	var exported, foretold []string
-	for _, d := range l.index(t).Manifests {
+	for _, d := range l.Index(t).Manifests {
 		if d.Annotations["vnd.docker.reference.type"] != "" {
 			continue
 		}
 		var m ocispecs.Manifest
-		require.NoError(t, json.Unmarshal(l.blob(t, d.Digest), &m))
-		exported = append(exported, m.Config.Digest.String())
-		require.NotEmpty(t, d.Annotations[provenance.BundleAnnotation], "not signed")
-		foretold = subjects(t, d.Annotations[provenance.BundleAnnotation])
+		require.NoError(t, json.Unmarshal(l.Get(t, d.Digest.String()), &m))
+		exported = append(exported, m.Config.Digest.Encoded())
+		b := dissect.BundleOf(t, d)
+		require.NotNil(t, b, "not signed")
+		foretold = b.Subjects(provenance.SubjectImageID)
 	}
 	require.ElementsMatch(t, exported, foretold, "exported images and signed images")
 }
@@ -107,12 +75,12 @@ type entry struct {
 func (l layout) images(t testing.TB) map[string]image {
 	t.Helper()
 	all := map[string]image{}
-	for _, d := range l.index(t).Manifests {
+	for _, d := range l.Index(t).Manifests {
 		if d.Annotations["vnd.docker.reference.type"] != "" {
 			continue
 		}
 		var m ocispecs.Manifest
-		require.NoError(t, json.Unmarshal(l.blob(t, d.Digest), &m))
+		require.NoError(t, json.Unmarshal(l.Get(t, d.Digest.String()), &m))
 		img := image{annotations: m.Annotations, descriptor: map[string]string{}}
 		for key, value := range d.Annotations {
 			switch {
@@ -122,9 +90,9 @@ func (l layout) images(t testing.TB) map[string]image {
 				img.descriptor[key] = value
 			}
 		}
-		require.NoError(t, json.Unmarshal(l.blob(t, m.Config.Digest), &img.config))
+		require.NoError(t, json.Unmarshal(l.Get(t, m.Config.Digest.String()), &img.config))
 		for _, layer := range m.Layers {
-			img.layers = append(img.layers, readLayer(t, l.blob(t, layer.Digest)))
+			img.layers = append(img.layers, readLayer(t, l.Get(t, layer.Digest.String())))
 		}
 		p := img.config
 		name := strings.TrimSuffix(p["os"].(string)+"/"+p["architecture"].(string)+"/"+text(p["variant"]), "/")

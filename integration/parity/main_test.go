@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/plombproject/plomb/integration/stand"
+	"github.com/plombproject/plomb/integration/stand/standtest"
 )
 
 // shared is the stand of all tests in this package.
@@ -27,55 +28,32 @@ var shared *stand.Stand
 // given are the images and servers that cases may name.
 var given fixtures
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("/tmp", "plomb-par-")
-	if err != nil {
-		return fail(err)
-	}
-	defer os.RemoveAll(dir)
-	ctx := context.Background()
-	shared, err = start(ctx, dir, "a", stand.Options{})
-	if err != nil {
-		return fail(err)
-	}
-	defer stop(shared)
-	var shut func()
-	given, shut, err = newFixtures(ctx, filepath.Join(dir, "fixtures"))
-	if err != nil {
-		return fail(err)
-	}
-	defer shut()
-	return m.Run()
+func TestMain(m *testing.M) {
+	os.Exit(standtest.Main(m, func(s *standtest.Shared) error {
+		program, err := entitled(s.Dir)
+		if err != nil {
+			return err
+		}
+		if shared, err = s.Start(stand.Options{BuildkitdProgram: program}); err != nil {
+			return err
+		}
+		var shut func()
+		if given, shut, err = newFixtures(context.Background(), filepath.Join(s.Dir, "fixtures")); err == nil {
+			s.Cleanup(shut)
+		}
+		return err
+	}))
 }
 
-// entitled is a buildkitd that grants what `RUN --security=insecure` and
-// `RUN --network=host` ask for.
-const entitled = `#!/bin/sh
-exec %q "$@" --allow-insecure-entitlement security.insecure --allow-insecure-entitlement network.host
-`
-
-func start(ctx context.Context, dir, name string, opts stand.Options) (*stand.Stand, error) {
-	root, err := filepath.Abs("../..")
+// entitled writes a program into dir: a buildkitd that grants what `RUN
+// --security=insecure` and `RUN --network=host` ask for.
+func entitled(dir string) (program string, err error) {
+	root, err := stand.FindRoot()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	script := filepath.Join(dir, "buildkitd-"+name)
-	if err := os.WriteFile(script, fmt.Appendf(nil, entitled, filepath.Join(root, ".build", "bin", "buildkitd")), 0o755); err != nil {
-		return nil, err
-	}
-	opts.Dir, opts.BuildkitdProgram, opts.Log = filepath.Join(dir, name), script, os.Stderr
-	return stand.Start(ctx, opts)
-}
-
-func stop(s *stand.Stand) {
-	if err := s.Remove(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "stopping the stand:", err)
-	}
-}
-
-func fail(err error) int {
-	fmt.Fprintln(os.Stderr, "starting the stand:", err)
-	return 1
+	program = filepath.Join(dir, "buildkitd")
+	script := fmt.Sprintf("#!/bin/sh\nexec %q \"$@\" --allow-insecure-entitlement security.insecure --allow-insecure-entitlement network.host\n",
+		filepath.Join(root, ".build", "bin", "buildkitd"))
+	return program, os.WriteFile(program, []byte(script), 0o755)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/provenance"
 )
 
@@ -38,8 +39,8 @@ const (
 // the image that plomb made.
 func TestProvenanceMax(t *testing.T) {
 	dir := folder(t, simple)
-	stock := push(t, nil, "max-stock", dir, "--provenance=mode=max")
-	ours := push(t, nil, "max-plomb", dir, append(withPlomb(), "--provenance=mode=max", "--build-arg", "PLOMB_SBOM=off")...)
+	stock := push(t, shared, "max-stock", dir, "--provenance=mode=max")
+	ours := push(t, shared, "max-plomb", dir, append(withPlomb(), "--provenance=mode=max", "--build-arg", "PLOMB_SBOM=off")...)
 	want, _ := stock.attested(t)
 	got, statements := ours.attested(t)
 	require.Equal(t, want, got)
@@ -65,7 +66,7 @@ ENTRYPOINT ["/scan"]
 
 // --sbom runs the scanner of the client's choice, on signed images as well.
 func TestSBOM(t *testing.T) {
-	generator := push(t, nil, "scanner", folder(t, map[string]string{"Dockerfile": scanner}))
+	generator := push(t, shared, "scanner", folder(t, map[string]string{"Dockerfile": scanner}))
 	dir := folder(t, map[string]string{
 		"Dockerfile": "ARG BUILDKIT_SBOM_SCAN_STAGE=true\nARG BUILDKIT_SBOM_SCAN_CONTEXT=true\n" + simple["Dockerfile"],
 		"file":       simple["file"],
@@ -73,9 +74,9 @@ func TestSBOM(t *testing.T) {
 	sbom := "type=sbom,generator=" + generator.ref + ",NOTE=hello"
 	scan := []string{"--attest", sbom}
 	images := map[string]pushed{
-		"stock":  push(t, nil, "sbom-stock", dir, scan...),
-		"plomb":  push(t, nil, "sbom-plomb", dir, append(withPlomb(), scan...)...),
-		"signed": push(t, nil, "sbom-signed", dir, append(signed(), scan...)...),
+		"stock":  push(t, shared, "sbom-stock", dir, scan...),
+		"plomb":  push(t, shared, "sbom-plomb", dir, append(withPlomb(), scan...)...),
+		"signed": push(t, shared, "sbom-signed", dir, append(signed(), scan...)...),
 	}
 	predicates := map[string]any{}
 	for name, img := range images {
@@ -88,20 +89,20 @@ func TestSBOM(t *testing.T) {
 			Subject   []struct{ Digest map[string]string }
 		}
 		require.NoError(t, json.Unmarshal(statements[spdx], &s))
-		require.Equal(t, strings.TrimPrefix(img.digest, "sha256:"), s.Subject[0].Digest["sha256"])
+		require.Equal(t, img.ManifestDigest.Encoded(), s.Subject[0].Digest["sha256"])
 		predicates[name] = s.Predicate
 		require.Equal(t, "./file ./one ", s.Predicate.Name, name)
 		require.Contains(t, s.Predicate.Comment, "sbom-context sbom-one hello", name)
 	}
 	require.Equal(t, predicates["stock"], predicates["plomb"])
 	require.Equal(t, predicates["stock"], predicates["signed"])
-	require.Equal(t, []string{images["signed"].manifest.Config.Digest.String()}, images["signed"].subjects)
+	require.Equal(t, []string{images["signed"].ID().Encoded()}, images["signed"].subjects())
 }
 
 func TestSBOMScannerIsMissing(t *testing.T) {
 	dir := folder(t, simple)
 	args := []string{"build", "--attest", "type=sbom,generator=" + shared.Registry + "/no/such:scanner", dir}
-	stock, ours := command{args: args}.run(t.Context()), command{args: slices.Concat(args, withPlomb())}.run(t.Context())
+	stock, ours := harness.Command{On: shared, Args: args}.Run(t), harness.Command{On: shared, Args: slices.Concat(args, withPlomb())}.Run(t)
 	compareFailures(t, "no/such:scanner: not found", stock, ours)
 }
 
@@ -109,7 +110,7 @@ func TestMetadataFile(t *testing.T) {
 	dir := folder(t, simple)
 	read := func(name string, extra []string) map[string]any {
 		file := filepath.Join(dir, name+".json")
-		command{args: slices.Concat([]string{"build", "--metadata-file", file, "--output", "type=image,push=true,name=" + shared.Registry + "/parity/metadata:" + name}, extra, []string{dir})}.must(t)
+		harness.Command{On: shared, Args: slices.Concat([]string{"build", "--metadata-file", file, "--output", "type=image,push=true,name=" + shared.Registry + "/parity/metadata:" + name}, extra, []string{dir})}.Must(t)
 		data, err := os.ReadFile(file)
 		require.NoError(t, err)
 		var m map[string]any
@@ -127,16 +128,16 @@ func TestDockerOutput(t *testing.T) {
 	var manifests []string
 	for name, extra := range map[string][]string{"stock": nil, "plomb": withPlomb()} {
 		file := filepath.Join(t.TempDir(), name+".tar")
-		command{args: slices.Concat([]string{"build", "--provenance=false", "-t", "example.com/loaded:tag", "--output", "type=docker,dest=" + file}, extra, []string{dir})}.must(t)
+		harness.Command{On: shared, Args: slices.Concat([]string{"build", "--provenance=false", "-t", "example.com/loaded:tag", "--output", "type=docker,dest=" + file}, extra, []string{dir})}.Must(t)
 		var m []struct {
 			Config   string
 			RepoTags []string
 			Layers   []string
 		}
 		l := openLayout(t, file)
-		require.NoError(t, json.Unmarshal(l["manifest.json"], &m))
+		require.NoError(t, json.Unmarshal(l.Layout["manifest.json"], &m))
 		require.Len(t, m, 1)
-		require.Contains(t, l, m[0].Config)
+		require.Contains(t, l.Layout, m[0].Config)
 		require.Len(t, m[0].Layers, 3)
 		manifests = append(manifests, strings.Join(m[0].RepoTags, " "))
 	}
@@ -148,7 +149,7 @@ func TestFilesOutput(t *testing.T) {
 	dir := folder(t, simple)
 	list := func(extra []string) []string {
 		to := filepath.Join(t.TempDir(), "out")
-		command{args: slices.Concat([]string{"build", "--output", "type=local,dest=" + to, "--provenance=false"}, extra, []string{dir})}.must(t)
+		harness.Command{On: shared, Args: slices.Concat([]string{"build", "--output", "type=local,dest=" + to, "--provenance=false"}, extra, []string{dir})}.Must(t)
 		entries, err := os.ReadDir(to)
 		require.NoError(t, err)
 		var names []string

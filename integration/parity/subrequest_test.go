@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/integration/harness"
 )
 
 var asked = map[string]string{
@@ -43,10 +45,10 @@ func TestCalls(t *testing.T) {
 			t.Run(file+" "+call, func(t *testing.T) {
 				t.Parallel()
 				args := []string{"build", "-f", dir + "/" + file, "--call=" + call}
-				stock := command{args: append(slices.Clone(args), dir)}.run(t.Context())
-				ours := command{args: slices.Concat(args, withPlomb(), []string{dir})}.run(t.Context())
-				require.Equal(t, stock.err == nil, ours.err == nil, "%s\n%s", stock.all, ours.all)
-				require.Equal(t, timeless(stock.stdout), timeless(ours.stdout))
+				stock := harness.Command{On: shared, Args: append(slices.Clone(args), dir)}.Run(t)
+				ours := harness.Command{On: shared, Args: slices.Concat(args, withPlomb(), []string{dir})}.Run(t)
+				require.Equal(t, stock.Err == nil, ours.Err == nil, "%s\n%s", stock.All, ours.All)
+				require.Equal(t, timeless(stock.Out), timeless(ours.Out))
 			})
 		}
 	}
@@ -54,12 +56,12 @@ func TestCalls(t *testing.T) {
 
 func TestCheckFlag(t *testing.T) {
 	dir := folder(t, asked)
-	stock := command{args: []string{"build", "--check", dir}}.run(t.Context())
-	ours := command{args: append(withPlombBuild(), "--check", dir)}.run(t.Context())
-	require.ErrorContains(t, stock.err, "exit status 1")
-	require.ErrorContains(t, ours.err, "exit status 1")
-	require.Contains(t, ours.stdout, "MaintainerDeprecated")
-	require.Equal(t, stock.stdout, ours.stdout)
+	stock := harness.Command{On: shared, Args: []string{"build", "--check", dir}}.Run(t)
+	ours := harness.Command{On: shared, Args: append(withPlombBuild(), "--check", dir)}.Run(t)
+	require.ErrorContains(t, stock.Err, "exit status 1")
+	require.ErrorContains(t, ours.Err, "exit status 1")
+	require.Contains(t, ours.Out, "MaintainerDeprecated")
+	require.Equal(t, stock.Out, ours.Out)
 }
 
 func withPlombBuild() []string { return append([]string{"build"}, withPlomb()...) }
@@ -70,14 +72,14 @@ func TestSubrequests(t *testing.T) {
 	for _, id := range []string{"frontend.outline", "frontend.targets", "frontend.lint", "frontend.convertllb", "frontend.subrequests.describe"} {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
-			ask := func(frontend ...string) printout {
+			ask := func(frontend ...string) harness.Printout {
 				args := []string{"build", "--local", "context=" + dir, "--local", "dockerfile=" + dir, "--opt", "requestid=" + id}
-				return command{name: "buildctl", args: append(args, frontend...)}.must(t)
+				return harness.Command{On: shared, Name: "buildctl", Args: append(args, frontend...)}.Must(t)
 			}
 			stock := ask("--frontend", "dockerfile.v0")
 			ours := ask("--frontend", "gateway.v0", "--opt", "source="+shared.Frontend)
-			require.NotEmpty(t, stock.stdout)
-			require.Equal(t, timeless(stock.stdout), timeless(ours.stdout))
+			require.NotEmpty(t, stock.Out)
+			require.Equal(t, timeless(stock.Out), timeless(ours.Out))
 		})
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/plombproject/plomb/integration/harness"
 )
 
 // A warning is what a client gets to know, besides the line that it prints.
@@ -22,9 +24,9 @@ type warning struct {
 
 func warnings(t *testing.T, args ...string) []warning {
 	t.Helper()
-	p := command{args: append([]string{"build", "--progress=rawjson"}, args...)}.must(t)
+	p := harness.Command{On: shared, Args: append([]string{"build", "--progress=rawjson"}, args...)}.Must(t)
 	var all []warning
-	for line := range strings.Lines(p.all) {
+	for line := range strings.Lines(p.All) {
 		var status struct {
 			Warnings []warning `json:"warnings"`
 		}
