@@ -94,6 +94,10 @@ func (c contents) packages(name string, recorded []*pom) (main sbom.Package, oth
 		}
 	}
 	switch {
+	case as != nil && own >= 0 && as.names(c.poms[own]):
+		// Somebody may have put a newer one in its place.
+		main = c.poms[own].describe()
+		fill(&main, as.describe())
 	case as != nil:
 		main = as.describe()
 		if own >= 0 {

@@ -108,6 +108,7 @@ func TestRepositoryAndJarAreOnePackage(t *testing.T) {
 		want  []string
 	}{
 		"the same":             {[]file{properties("org.x", "x", "1.2")}, []string{"org.x:x 1.2"}},
+		"replaced by hand":     {[]file{properties("org.x", "x", "2.0")}, []string{"org.x:x 2.0"}},
 		"another group":        {[]file{properties("org.old", "x", "1.2")}, []string{"org.x:x 1.2"}},
 		"shaded, the only one": {[]file{properties("org.a", "a", "2")}, []string{"org.x:x 1.2", "org.a:a 2"}},
 		"with what was shaded": {[]file{properties("org.x", "x", "1.2"), properties("org.a", "a", "2")}, []string{"org.x:x 1.2", "org.a:a 2"}},
