@@ -80,7 +80,7 @@ func Open(ctx context.Context, req verify.Request) (*Image, *decision.Decision, 
 	}
 	// What a node would run. If nobody vouches for that one manifest, those
 	// of others are no stand-in.
-	m, err := best(ctx, req)
+	m, err := image.OpenBest(ctx, req.Location, req.Descriptor.Digest, req.Platform)
 	if err != nil {
 		return nil, d, err
 	}
@@ -99,7 +99,7 @@ func Open(ctx context.Context, req verify.Request) (*Image, *decision.Decision, 
 // OpenUnverified reads the first provenance about the image that it carries.
 // Whoever made the image chose every word of it.
 func OpenUnverified(ctx context.Context, req verify.Request) (*Image, error) {
-	m, err := best(ctx, req)
+	m, err := image.OpenBest(ctx, req.Location, req.Descriptor.Digest, req.Platform)
 	if err != nil {
 		return nil, err
 	}
@@ -221,27 +221,6 @@ func carriedAs(a byproducts.Attestation) string {
 		return a.Predicate.String()
 	}
 	return fmt.Sprintf("blob %s (%s)", a.Layer, a.Reason)
-}
-
-// best is the manifest that a node of the platform would run.
-func best(ctx context.Context, req verify.Request) (image.Manifest, error) {
-	matcher := req.Platform
-	if matcher == nil {
-		matcher = platforms.Default()
-	}
-	img, err := image.Open(ctx, req.Location, req.Descriptor.Digest, matcher, image.MaxForNode)
-	if err != nil {
-		return image.Manifest{}, err
-	}
-	first := img.Manifests[0]
-	if order, ok := matcher.(platforms.MatchComparer); ok {
-		for _, m := range img.Manifests[1:] {
-			if order.Less(m.Platform, first.Platform) {
-				first = m
-			}
-		}
-	}
-	return first, nil
 }
 
 // ChoosePlatform is for whoever did not name one: this machine's if the image

@@ -57,7 +57,7 @@ func Find(ctx context.Context, req verify.Request) (*Original, *decision.Decisio
 	if d.Verdict != decision.Allow {
 		return nil, d, fmt.Errorf("%w: %s", ErrUnverified, d.Line())
 	}
-	m, err := manifest(ctx, req)
+	m, err := image.OpenBest(ctx, req.Location, req.Descriptor.Digest, req.Platform)
 	if err != nil {
 		return nil, d, err
 	}
@@ -85,7 +85,7 @@ func Find(ctx context.Context, req verify.Request) (*Original, *decision.Decisio
 // FindUnverified reads the first provenance that the image carries. Whoever
 // made the image chose every word of it.
 func FindUnverified(ctx context.Context, req verify.Request) (*Original, error) {
-	m, err := manifest(ctx, req)
+	m, err := image.OpenBest(ctx, req.Location, req.Descriptor.Digest, req.Platform)
 	if err != nil {
 		return nil, err
 	}
@@ -108,27 +108,6 @@ func FindUnverified(ctx context.Context, req verify.Request) (*Original, error) 
 
 func subject(m image.Manifest) evidence.Subject {
 	return evidence.Subject{Entry: m.Entry, Siblings: m.Siblings}
-}
-
-// manifest is the one that a node of the platform would run.
-func manifest(ctx context.Context, req verify.Request) (image.Manifest, error) {
-	matcher := req.Platform
-	if matcher == nil {
-		matcher = platforms.Default()
-	}
-	img, err := image.Open(ctx, req.Location, req.Descriptor.Digest, matcher, image.MaxForNode)
-	if err != nil {
-		return image.Manifest{}, err
-	}
-	best := img.Manifests[0]
-	if order, ok := matcher.(platforms.MatchComparer); ok {
-		for _, m := range img.Manifests[1:] {
-			if order.Less(m.Platform, best.Platform) {
-				best = m
-			}
-		}
-	}
-	return best, nil
 }
 
 // only is a source with a single bundle.
