@@ -3,10 +3,10 @@
 package bench
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"time"
+
+	"github.com/plombproject/plomb/integration/figures"
 )
 
 // print writes the table, as Markdown.
@@ -18,9 +18,9 @@ func (b *bench) print() error {
 			m := median(b.samples[cell{s.name, w.name}])
 			_, err := fmt.Fprintf(b.Out, "| %s | %s | %.2f s | %s | %s | %d of %d | %s |\n",
 				s.name, w.name, m.wall.Seconds(),
-				ratio(m.wall, median(b.samples[cell{s.name, plain}]).wall),
-				ratio(m.wall, median(b.samples[cell{s.name, stock}]).wall),
-				m.changed, m.layers, size(m.pushed))
+				figures.Ratio(m.wall, median(b.samples[cell{s.name, plain}]).wall),
+				figures.Ratio(m.wall, median(b.samples[cell{s.name, stock}]).wall),
+				m.changed, m.layers, figures.Size(m.pushed))
 			if err != nil {
 				return err
 			}
@@ -32,40 +32,9 @@ func (b *bench) print() error {
 // median takes each figure's median on its own.
 func median(samples []sample) sample {
 	return sample{
-		wall:    middle(samples, func(s sample) time.Duration { return s.wall }),
-		changed: middle(samples, func(s sample) int { return s.changed }),
-		layers:  middle(samples, func(s sample) int { return s.layers }),
-		pushed:  middle(samples, func(s sample) int64 { return s.pushed }),
+		wall:    figures.Median(samples, func(s sample) time.Duration { return s.wall }),
+		changed: figures.Median(samples, func(s sample) int { return s.changed }),
+		layers:  figures.Median(samples, func(s sample) int { return s.layers }),
+		pushed:  figures.Median(samples, func(s sample) int64 { return s.pushed }),
 	}
-}
-
-// middle is the median; of an even number, the lower of the two in the middle.
-func middle[T cmp.Ordered](samples []sample, figure func(sample) T) T {
-	var all []T
-	for _, s := range samples {
-		all = append(all, figure(s))
-	}
-	if len(all) == 0 {
-		var none T
-		return none
-	}
-	slices.Sort(all)
-	return all[(len(all)-1)/2]
-}
-
-func ratio(a, b time.Duration) string {
-	if b == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.2f", float64(a)/float64(b))
-}
-
-func size(n int64) string {
-	switch {
-	case n >= 1_000_000:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	case n >= 1000:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%d B", n)
 }

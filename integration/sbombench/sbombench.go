@@ -17,6 +17,7 @@ import (
 	"slices"
 
 	"github.com/plombproject/plomb/frontend/catalog"
+	"github.com/plombproject/plomb/integration/figures"
 	"github.com/plombproject/plomb/integration/oracle"
 )
 
@@ -115,7 +116,7 @@ func (o Options) look(ctx context.Context, root string) (result, error) {
 			if err != nil {
 				return r, err
 			}
-			o.say("%s: %s took %.2f s and %s", r.root, t.name, measured.wall.Seconds(), size(measured.memory))
+			o.say("%s: %s took %.2f s and %s", r.root, t.name, measured.wall.Seconds(), figures.Size(measured.memory))
 			r.runs[t.name] = append(r.runs[t.name], measured)
 		}
 	}
