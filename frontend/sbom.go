@@ -9,6 +9,7 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/plombproject/plomb/frontend/attach"
@@ -100,7 +101,7 @@ func (b *build) documents(ctx context.Context, p *sealedPlatform, mask *material
 		return b.fromHelper(ctx, p, spec)
 	}
 	p.packages = data
-	return []attach.Document{attach.PackageSBOM(document.Digest(data))}, nil
+	return []attach.Document{attach.PackageSBOM(digest.FromBytes(data))}, nil
 }
 
 // embedSBOM begins to put the lists of packages into the build, which takes as

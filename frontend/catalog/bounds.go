@@ -50,9 +50,9 @@ const (
 	// maxList the longest list.
 	maxText = 16 << 10
 	maxList = 10_000
-	// maxReport is the size of the largest report in bytes that is read: what
+	// MaxReport is the size of the largest report in bytes that is read: what
 	// may be in it according to the bounds above, and some room.
-	maxReport = 256 << 20
+	MaxReport = 256 << 20
 	// maxLine is the longest line of a list of files in bytes: a path of which
 	// every byte is escaped, twice, and what is beside it.
 	maxLine = 64 << 10

@@ -38,8 +38,8 @@ func (r *Result) Write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("write the catalogue: %w", err)
 	}
-	if len(data) > maxReport {
-		return fmt.Errorf("write the catalogue: %w: %d bytes, of which %d would be read", limit.ErrTooLarge, len(data), maxReport)
+	if len(data) > MaxReport {
+		return fmt.Errorf("write the catalogue: %w: %d bytes, of which %d would be read", limit.ErrTooLarge, len(data), MaxReport)
 	}
 	if err := root.WriteFile(ReportFile, data, 0o644); err != nil {
 		return fmt.Errorf("write the catalogue: %w", err)
@@ -73,8 +73,8 @@ func (r *Result) writeFiles(root *os.Root) error {
 // must be the very ones that Write would write of the same report. That leaves
 // no room for unknown fields, repeated keys, or a second way to read them.
 func ReadReport(data []byte) (*sbom.Report, error) {
-	if len(data) > maxReport {
-		return nil, fmt.Errorf("%w: %w: more than %d bytes", ErrReport, limit.ErrTooLarge, maxReport)
+	if len(data) > MaxReport {
+		return nil, fmt.Errorf("%w: %w: more than %d bytes", ErrReport, limit.ErrTooLarge, MaxReport)
 	}
 	var report sbom.Report
 	if err := json.Unmarshal(data, &report); err != nil {

@@ -121,7 +121,7 @@ func TestReadReportIsBounded(t *testing.T) {
 	require.NoError(t, err)
 	_, err = ReadReport(data)
 	require.ErrorContains(t, err, "more than 196608 packages")
-	_, err = ReadReport(make([]byte, maxReport+1))
+	_, err = ReadReport(make([]byte, MaxReport+1))
 	require.ErrorContains(t, err, "too large")
 }
 

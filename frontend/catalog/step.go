@@ -40,7 +40,7 @@ func (h Helper) Root(root llb.State, level Level, name string) llb.State {
 
 // Read reads the report that a look left in a result.
 func Read(ctx context.Context, ref client.Reference) (*sbom.Report, error) {
-	data, err := output.Read(ctx, ref, ReportFile, maxReport)
+	data, err := output.Read(ctx, ref, ReportFile, MaxReport)
 	if err != nil {
 		return nil, err
 	}

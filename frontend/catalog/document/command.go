@@ -24,8 +24,6 @@ import (
 	"github.com/plombproject/plomb/provenance/spdx"
 )
 
-const maxReport = 256 << 20 // bytes of one look at packages
-
 // Main is the helper: it writes the documents from the reports it is given.
 func Main(context.Context) error {
 	return answer(outDir, write(specDir, reportsDir, outDir))
@@ -73,7 +71,7 @@ func write(from, reports, to string) error {
 	if err != nil {
 		return err
 	}
-	summary.Packages = Digest(packages)
+	summary.Packages = digest.FromBytes(packages)
 	if err := os.WriteFile(filepath.Join(to, PackagesFile), packages, 0o644); err != nil {
 		return err
 	}
@@ -102,7 +100,7 @@ func openLooks(dir string, count int) (*looks, error) {
 	l := &looks{}
 	for i := range count {
 		at := filepath.Join(dir, strconv.Itoa(i))
-		data, err := limit.ReadFile(filepath.Join(at, catalog.ReportFile), maxReport)
+		data, err := limit.ReadFile(filepath.Join(at, catalog.ReportFile), catalog.MaxReport)
 		if err != nil {
 			return l, err
 		}

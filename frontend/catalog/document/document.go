@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/plombproject/plomb/provenance/sbom"
 	"github.com/plombproject/plomb/provenance/spdx"
 )
@@ -72,6 +70,3 @@ func doubt(inventory *sbom.Inventory) {
 	at, _ := slices.BinarySearchFunc(inventory.Unread, more, func(a, b sbom.Unread) int { return strings.Compare(a.Path, b.Path) })
 	inventory.Unread = slices.Insert(inventory.Unread, at, more)
 }
-
-// Digest is that of a document as it is attached and signed.
-func Digest(data []byte) digest.Digest { return digest.FromBytes(data) }
