@@ -62,8 +62,8 @@ func push(t *testing.T, on *stand.Stand, name, dir string, args ...string) pushe
 func (p pushed) subjects() []string { return p.Bundle.Subjects(provenance.SubjectImageID) }
 
 // attested are the predicate types that come with the image, sorted, and the
-// statements behind them.
-// Of several of one type, the statement that is not plomb's own SBOM counts.
+// statements behind them. Of several of one type, the one that is not plomb's own
+// SBOM counts.
 func (p pushed) attested(t *testing.T) ([]string, map[string][]byte) {
 	t.Helper()
 	var types []string
