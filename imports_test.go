@@ -82,9 +82,9 @@ var bans = []ban{
 
 	// Who may do what.
 	{
-		who: "./verify/...", except: []string{"./verify/evidence", "./verify/verifytest"},
+		who: "./verify/...", except: []string{"./verify/evidence", "./verify/verifytest", "./verify/trust/tuf"},
 		mayNot: []string{"net/http", "github.com/containerd/containerd/v2/..."},
-		reason: "evidence alone talks to registries; every other step works on bytes that it was given",
+		reason: "evidence alone talks to registries, and tuf to mirrors of trusted roots; every other step works on bytes that it was given",
 	},
 	{
 		who: "./provenance", mayNot: []string{"net/http", "os", "os/exec"},
@@ -124,8 +124,17 @@ var bans = []ban{
 		reason: "the local Sigstore and the daemons are modules of their own so that their dependencies stay out of ours",
 	},
 	{
-		who: "./...", mayNot: []string{"github.com/open-policy-agent/...", "cuelang.org/go/...", "github.com/google/cel-go/..."}, deep: true,
-		reason: "no policy field needs a policy language yet; each doubles what a node has to trust",
+		who: "./...", except: []string{"./verify/policy/cel", "./verify/policy/rego", "./verify/policy/cue"},
+		mayNot: []string{"github.com/open-policy-agent/...", "cuelang.org/go/...", "github.com/google/cel-go/..."},
+		reason: "a policy language is known to the one package that evaluates it",
+	},
+	{
+		who: "./...", except: []string{"./verify/notation", "./integration/..."}, mayNot: []string{"github.com/notaryproject/...", "oras.land/..."},
+		reason: "the Notary Project's library verifies envelopes for one step; registries are reached as containerd reaches them",
+	},
+	{
+		who: "./...", except: []string{"./verify/trust/tuf"}, mayNot: []string{"github.com/theupdateframework/...", "github.com/sigstore/sigstore-go/pkg/tuf"},
+		reason: "trusted roots are renewed by command, never inside a verification",
 	},
 	{
 		who: "./...", mayNot: []string{"github.com/docker/docker/...", "k8s.io/client-go/...", "k8s.io/kubernetes/..."}, deep: true,
@@ -157,6 +166,7 @@ var siblings = []struct {
 	{
 		parent: "./verify",
 		shared: map[string]string{
+			"./verify/claim":             "the words in which the steps that verify speak to the one that judges",
 			"./verify/internal/document": "fetching bytes by digest and parsing them once is a mechanism of all steps",
 		},
 		composers: map[string]string{

@@ -48,16 +48,39 @@ type Subject struct {
 	Entry ocispec.Descriptor
 	// Siblings are all entries of that index.
 	Siblings []ocispec.Descriptor
+	// Indexes are the indexes above the manifest, outermost first.
+	Indexes []digest.Digest
 }
 
-// A Candidate is a bundle that might be about the subject.
+// A Form is how a candidate is written.
+type Form string
+
+const (
+	// Bundle is a Sigstore bundle as JSON.
+	Bundle Form = "bundle"
+	// Legacy is a cosign layer and its annotations, converted to a bundle.
+	Legacy Form = "legacy"
+	// JWS and COSE are signature envelopes of the Notary Project.
+	JWS  Form = "application/jose+json"
+	COSE Form = "application/cose"
+)
+
+// A Candidate is a signature that might be about the subject, unverified.
 type Candidate struct {
 	// Where says where it was found, for messages.
 	Where string
+	// Form says what Bundle is; empty means Bundle.
+	Form Form
 	// Digest is the SHA-256 of Bundle.
 	Digest digest.Digest
-	// Bundle is a Sigstore bundle as JSON, unverified.
+	// Bundle is a Sigstore bundle as JSON, or a Notary Project envelope.
 	Bundle []byte
+	// Payload is what a bundle with a message signature signs, where that is
+	// a document of its own: the simple signing JSON of cosign's old form.
+	Payload []byte
+	// Attestations is set if the candidate refers to an attestation manifest
+	// of the subject, and not to the subject: Docker's chain.
+	Attestations digest.Digest
 }
 
 // A Source is one place where bundles can be.

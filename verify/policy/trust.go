@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+// Trust says under which roots and keys the evidence for an authority has to
+// verify. It is a description: the trust and notation steps do the verifying.
+type Trust struct {
+	// Exactly one of Keyless, Key and Notation is set.
+	Keyless  *KeylessTrust
+	Key      *KeyTrust
+	Notation *NotationTrust
+	// Log asks for an entry in a transparency log. Nil: a keyless signature
+	// needs one unless Timestamp is set, and a keyed one does not.
+	Log *LogTrust
+	// Timestamp asks for a timestamp by an authority of the root of that name.
+	Timestamp *TimestampTrust
+}
+
+// KeylessTrust is a certificate authority.
+type KeylessTrust struct {
+	// Root names a TrustRoot document; empty is the machine's trusted root.
+	Root string
+	// CACert is a PEM chain that takes the place of the root's authorities.
+	CACert string
+	// IgnoreSCT does without certificate transparency.
+	IgnoreSCT bool
+}
+
+// KeyTrust is public keys, of which any may have signed.
+type KeyTrust struct {
+	// PEM holds one or several public keys.
+	PEM string
+	// Hash is sha256, sha384 or sha512.
+	Hash string
+}
+
+// LogTrust is a transparency log.
+type LogTrust struct {
+	// Root is as in KeylessTrust.
+	Root string
+	// URL, if set, is the log as the trusted root names it.
+	URL string
+}
+
+// TimestampTrust is a timestamp authority.
+type TimestampTrust struct {
+	// Root is as in KeylessTrust.
+	Root string
+}
+
+// NotationTrust is a trust policy statement of the Notary Project.
+type NotationTrust struct {
+	Level             string
+	TrustStores       []string
+	TrustedIdentities []string
+	VerifyTimestamp   string
+	// Certificates and TimestampCertificates are PEM.
+	Certificates          string
+	TimestampCertificates string
+}
