@@ -142,6 +142,10 @@ func (r *reader) authority(path string, n *yaml.Node, p *Policy) {
 		"static":  func(path string, n *yaml.Node) { a.Static = r.static(path, n) },
 		"keyless": func(path string, n *yaml.Node) { a.Keyless = r.keyless(path, n) },
 	})
+	if a.Keyless != nil {
+		a.Trust.Keyless = &KeylessTrust{}
+		a.CertificateAuthority, a.Identities = a.Keyless.URL, a.Keyless.Identities
+	}
 	if (a.Static == nil) == (a.Keyless == nil) {
 		r.fault(ErrInvalid, n, "%s: an authority needs exactly one of keyless and static", path)
 	}

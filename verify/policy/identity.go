@@ -79,8 +79,13 @@ func ForIdentity(id Identity) *Set {
 		digest: digest.FromString("identity\n" + id.String()),
 		policies: []Policy{{
 			Name: "identity-flags", Origin: origin, Mode: Enforce,
-			globs:       []glob{everything()},
-			Authorities: []Authority{{Name: "identity-flags", Origin: origin, Keyless: &Keyless{Identities: []Identity{id}}}},
+			globs: []glob{everything()},
+			Authorities: []Authority{{
+				Name: "identity-flags", Origin: origin,
+				Trust:      Trust{Keyless: &KeylessTrust{}},
+				Identities: []Identity{id},
+				Keyless:    &Keyless{Identities: []Identity{id}},
+			}},
 		}},
 	}
 }

@@ -17,6 +17,9 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/plombproject/plomb/verify/claim"
+	"github.com/plombproject/plomb/verify/policy/spec"
 )
 
 var (
@@ -40,6 +43,9 @@ var (
 	// than keyless.url names.
 	ErrAuthority = errors.New("certificate from another authority")
 
+	// ErrNoSignature reports a claim that is no approval of the image.
+	ErrNoSignature = errors.New("an attestation is no signature")
+
 	// ErrStatic reports an image that a static policy refuses.
 	ErrStatic = errors.New("refused by a static policy")
 )
@@ -57,6 +63,7 @@ const (
 // A Set is all policies in force.
 type Set struct {
 	policies []Policy
+	roots    map[string]*spec.TrustRoot
 	digest   digest.Digest
 	// where names the files and folders the set was read from.
 	where string
@@ -67,6 +74,12 @@ func (s *Set) Digest() digest.Digest { return s.digest }
 
 // Policies lists the policies of the set, in the order of their files.
 func (s *Set) Policies() []Policy { return s.policies }
+
+// TrustRoot is the TrustRoot document of that name.
+func (s *Set) TrustRoot(name string) (*spec.TrustRoot, bool) {
+	root, ok := s.roots[name]
+	return root, ok
+}
 
 // Where says where the set was read from.
 func (s *Set) Where() string { return s.where }
@@ -124,8 +137,41 @@ type Authority struct {
 	Origin string
 	// Static is set for an authority that looks at no evidence.
 	Static *Static
-	// Keyless is set for an authority that wants a signature.
+	// Trust says under what evidence has to verify.
+	Trust Trust
+	// CertificateAuthority, if set, is the URL of the one that must have issued
+	// the certificate, as the trusted root names it.
+	CertificateAuthority string
+	// Identities are who may have signed, any of them. Only a keyless authority
+	// has some: whoever has a key is welcome where the key is.
+	Identities []Identity
+	// Attestations must all be there. Without any, a signature must.
+	Attestations []Attestation
+	// Sources are other places than the image's own repository that evidence
+	// lies in.
+	Sources []Source
+	// Format, if set, is the only one that counts.
+	Format claim.Format
+
+	// Keyless is set for an authority that wants a keyless signature.
 	Keyless *Keyless
+}
+
+// An Attestation is a statement that an authority wants.
+type Attestation struct {
+	Name string
+	// Origin is file:line of the attestation.
+	Origin string
+	// PredicateType is a URI.
+	PredicateType string
+}
+
+// A Source is a repository that evidence may lie in.
+type Source struct {
+	// Repository is empty for the image's own.
+	Repository string
+	// TagPrefix stands before the names of cosign's tags.
+	TagPrefix string
 }
 
 // Static admits or refuses whatever the policy matches.

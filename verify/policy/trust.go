@@ -2,6 +2,12 @@
 
 package policy
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
+
 // Trust says under which roots and keys the evidence for an authority has to
 // verify. It is a description: the trust and notation steps do the verifying.
 type Trust struct {
@@ -57,4 +63,15 @@ type NotationTrust struct {
 	// Certificates and TimestampCertificates are PEM.
 	Certificates          string
 	TimestampCertificates string
+}
+
+// ID is the same for two trusts under which the same evidence verifies, and
+// differs for others.
+func (t Trust) ID() string {
+	text, err := json.Marshal(t)
+	if err != nil {
+		panic("a Trust is plain data: " + err.Error())
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
