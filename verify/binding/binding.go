@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package binding answers whether a verified statement speaks of this manifest:
-// it names the config that the manifest names, for the platform that the index
-// says, or it names the manifest itself.
+// Package binding answers whether something that has been verified speaks of
+// this manifest: it names the config that the manifest names, for the platform
+// that the index says, or the manifest itself, or an index above it. What binds
+// becomes a claim.
 //
 // Why the config digest is enough: the manifest names the config, the config
 // names the content of every layer by its diff_id, and containerd refuses a
@@ -10,8 +11,9 @@
 // check diff_ids at pull, so an image with a layer they would take over needs
 // a statement about its manifest.
 //
-// It follows the in-toto Statement v1 and SLSA provenance v1
-// (https://slsa.dev/spec/v1.0/provenance). It does no I/O.
+// It reads in-toto statements v1 and v0.1, cosign's simple signing
+// (https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md) and
+// signatures over a bare digest. It does no I/O.
 package binding
 
 import (
@@ -47,6 +49,11 @@ type Target struct {
 	Document *ocispec.Manifest
 	// EntryAnnotations are the annotations on its descriptor in the index.
 	EntryAnnotations map[string]string
+	// Indexes are the indexes above the manifest.
+	Indexes []digest.Digest
+	// Attestations is set for what was found beside an attestation manifest:
+	// then that manifest is what has to be named (Docker's chain).
+	Attestations digest.Digest
 }
 
 // Check parses the payload of a verified bundle and demands that it is SLSA

@@ -60,6 +60,9 @@ type Claim struct {
 	Scope  Scope
 	// Subject is the digest that Scope speaks of.
 	Subject digest.Digest
+	// Platform is the platform that was signed along with Subject, as
+	// os/architecture[/variant]; empty if none was.
+	Platform string
 	// PredicateType is that of the in-toto statement, empty if there is none.
 	PredicateType string
 	// Statement is the in-toto statement as it was signed, nil if there is
