@@ -94,6 +94,13 @@ type Source interface {
 // A Location is where an image can be read from: what Verify needs.
 type Location interface {
 	document.Store
+	// Referrers lists what says it refers to dgst: through the referrers API,
+	// and where the registry has none through the fallback tag. Descriptors are
+	// hints: media type, artifactType and annotations are not to be believed.
+	Referrers(ctx context.Context, dgst digest.Digest) ([]ocispec.Descriptor, error)
+	// Tagged finds the digest a tag of the repository names, "" if there is no
+	// such tag.
+	Tagged(ctx context.Context, tag string) (digest.Digest, error)
 	// Requests is how many requests have been answered so far.
 	Requests() int
 }

@@ -91,5 +91,13 @@ func (l *Layout) Open(_ context.Context, kind document.Kind, dgst digest.Digest)
 	return f, nil
 }
 
+// Referrers implements Location.
+func (l *Layout) Referrers(context.Context, digest.Digest) ([]ocispec.Descriptor, error) {
+	return nil, nil
+}
+
+// Tagged implements Location.
+func (l *Layout) Tagged(context.Context, string) (digest.Digest, error) { return "", nil }
+
 // Requests is always 0.
 func (l *Layout) Requests() int { return 0 }

@@ -37,6 +37,12 @@ func (s shelf) Open(_ context.Context, _ document.Kind, d digest.Digest) (io.Rea
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
+func (s shelf) Referrers(context.Context, digest.Digest) ([]ocispec.Descriptor, error) {
+	return nil, nil
+}
+
+func (s shelf) Tagged(context.Context, string) (digest.Digest, error) { return "", nil }
+
 func (s shelf) Requests() int { return 0 }
 
 func (s shelf) add(data []byte, mediaType string) ocispec.Descriptor {
