@@ -19,7 +19,7 @@ func newServe(now func() time.Time) *cobra.Command {
 	var readyFile string
 	cmd := &cobra.Command{
 		Use:   "serve --dir DIR",
-		Short: "Serve Fulcio, a CT log, a Rekor v2 log, a timestamp authority and GitHub's token endpoint until SIGTERM",
+		Short: "Serve Fulcio, a CT log, Rekor logs, a timestamp authority and GitHub's token endpoint until SIGTERM",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, name := range without {
@@ -53,7 +53,7 @@ func newServe(now func() time.Time) *cobra.Command {
 func describe(cmd *cobra.Command, server *local.Server) {
 	in := func(name string) string { return filepath.Join(server.Dir, name) }
 	fmt.Fprintf(cmd.OutOrStdout(), `Local Sigstore at %s (GET /healthz)
-  Fulcio %[1]s/fulcio, Rekor v2 %[1]s/rekor, timestamps %[1]s/tsa/api/v1/timestamp
+  Fulcio %[1]s/fulcio, Rekor v2 %[1]s/rekor, Rekor v1 %[1]s/rekor-v1, timestamps %[1]s/tsa/api/v1/timestamp
   whom to trust   %s
   where to sign   %s
 What a CI job has:

@@ -12,10 +12,13 @@ import (
 	"github.com/plombproject/plomb/hack/sigstore/tsa"
 )
 
-// rekorHost is the origin of the log's checkpoints. It and the other names in
-// the trusted root do not depend on the port, so that a restart does not
-// change them; `.localhost` is reserved for such use by RFC 6761.
-const rekorHost = "rekor.localhost"
+// Hosts in the checkpoints of the two logs. They and the other names in the
+// trusted root do not depend on the port, so that a restart does not change
+// them; `.localhost` is reserved for such use by RFC 6761.
+const (
+	rekorHost   = "rekor.localhost"
+	rekorV1Host = "rekor-v1.localhost"
+)
 
 // writeFiles writes what clients read, each file whole or not at all.
 func writeFiles(dir, url string, id identity, p parts) error {
@@ -26,12 +29,16 @@ func writeFiles(dir, url string, id identity, p parts) error {
 		TSAURL:    "http://tsa.localhost" + tsa.Path,
 		TSA:       p.tsa.Chain(),
 		CTLog:     trust.Log{BaseURL: "http://ctlog.localhost", ID: p.ctlog.ID(), Key: p.ctlog.PublicKey()},
-		Rekor:     trust.Log{BaseURL: "http://" + rekorHost, ID: p.rekor.ID(), Key: p.rekor.PublicKey()},
-		Since:     since,
+		Rekor: []trust.Log{
+			{BaseURL: "http://" + rekorHost, ID: p.rekor.ID(), Key: p.rekor.PublicKey()},
+			{BaseURL: "http://" + rekorV1Host, ID: p.rekorV1.ID(), Key: p.rekorV1.PublicKey()},
+		},
+		Since: since,
 	})
 	if err != nil {
 		return err
 	}
+	// New signatures go to Rekor v2; who wants the old log names it.
 	signing, err := trust.SigningConfig(trust.Endpoints{
 		Fulcio: url + fulcioPath,
 		Rekor:  url + rekorPath,

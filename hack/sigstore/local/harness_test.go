@@ -44,7 +44,7 @@ func token(t testing.TB, dir string, request idtoken.Request) string {
 
 // signStatement signs the way plomb does: sigstore-go with the services that
 // the signing config in dir names.
-func signStatement(t testing.TB, dir, token string) (*bundle.Bundle, error) {
+func signStatement(t testing.TB, dir, token string, change ...func(*sign.BundleOptions)) (*bundle.Bundle, error) {
 	t.Helper()
 	config, err := root.NewSigningConfigFromPath(filepath.Join(dir, local.SigningConfigFile))
 	require.NoError(t, err)
@@ -68,6 +68,9 @@ func signStatement(t testing.TB, dir, token string) (*bundle.Bundle, error) {
 	}
 	for _, tsa := range stamps {
 		opts.TimestampAuthorities = append(opts.TimestampAuthorities, sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{URL: tsa.URL}))
+	}
+	for _, c := range change {
+		c(&opts)
 	}
 	content := &sign.DSSEData{Data: []byte(statement), PayloadType: "application/vnd.in-toto+json"}
 	made, err := sign.Bundle(content, keypair, opts)

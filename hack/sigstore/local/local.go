@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package local puts a whole Sigstore together in one process and behind one
-// port: Fulcio, its CT log, a Rekor v2 log, a timestamp authority and the
-// token endpoint of GitHub Actions. It writes the files with which clients
-// find and trust it.
+// port: Fulcio, its CT log, a Rekor v2 and a Rekor v1 log, a timestamp
+// authority and the token endpoint of GitHub Actions. It writes the files with
+// which clients find and trust it.
 //
 // It is for development and tests. Everyone who can reach the port can add
 // log entries, and everyone who can read the folder can be anyone.
@@ -48,6 +48,7 @@ const (
 	GitHubEnvFile     = "github.env"
 	keysFolder        = "keys"
 	logFile           = "log.jsonl"
+	logV1File         = "log-v1.jsonl"
 )
 
 const readHeaderTimeout = 10 * time.Second
@@ -74,14 +75,14 @@ type Server struct {
 	// Dir is the absolute path of its folder.
 	Dir    string
 	http   *http.Server
-	log    *rekor.Log
+	logs   logs
 	served chan error
 }
 
 // identity is everything that outlives the process.
 type identity struct {
-	fulcio, tsa, ctlog, rekor, token keys.Pair
-	requestToken                     string
+	fulcio, tsa, ctlog, rekor, rekorV1, token keys.Pair
+	requestToken                              string
 }
 
 // Start serves in the background. When it returns, the port answers and the
@@ -98,24 +99,24 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys of the local Sigstore: %w", err)
 	}
-	log, err := rekor.Open(ctx, filepath.Join(dir, logFile), rekorHost, id.rekor.Signer.(ed25519.PrivateKey))
+	logs, err := openLogs(ctx, dir, id, opts.Now)
 	if err != nil {
 		return nil, err
 	}
 	listener, err := net.Listen("tcp", opts.Listen)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for the local Sigstore: %w", err), log.Close())
+		return nil, errors.Join(fmt.Errorf("listen for the local Sigstore: %w", err), logs.Close())
 	}
-	s := &Server{URL: "http://" + listener.Addr().String(), Dir: dir, log: log, served: make(chan error, 1)}
+	s := &Server{URL: "http://" + listener.Addr().String(), Dir: dir, logs: logs, served: make(chan error, 1)}
 	if err := s.prepare(ctx, id, opts); err != nil {
-		return nil, errors.Join(err, listener.Close(), log.Close())
+		return nil, errors.Join(err, listener.Close(), logs.Close())
 	}
 	go func() { s.served <- s.http.Serve(listener) }()
 	return s, nil
 }
 
 func (s *Server) prepare(ctx context.Context, id identity, opts Options) error {
-	handler, parts, err := newHandler(ctx, s.URL, id, s.log, opts)
+	handler, parts, err := newHandler(ctx, s.URL, id, s.logs, opts)
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (s *Server) prepare(ctx context.Context, id identity, opts Options) error {
 func (s *Server) Wait(ctx context.Context) error {
 	select {
 	case err := <-s.served:
-		return errors.Join(err, s.log.Close())
+		return errors.Join(err, s.logs.Close())
 	case <-ctx.Done():
 		return s.Close()
 	}
@@ -138,8 +139,28 @@ func (s *Server) Wait(ctx context.Context) error {
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), readHeaderTimeout)
 	defer cancel()
-	return errors.Join(s.http.Shutdown(ctx), s.log.Close())
+	return errors.Join(s.http.Shutdown(ctx), s.logs.Close())
 }
+
+// logs are the two transparency logs.
+type logs struct {
+	v2 *rekor.Log
+	v1 *rekor.LogV1
+}
+
+func openLogs(ctx context.Context, dir string, id identity, now func() time.Time) (logs, error) {
+	v2, err := rekor.Open(ctx, filepath.Join(dir, logFile), rekorHost, id.rekor.Signer.(ed25519.PrivateKey))
+	if err != nil {
+		return logs{}, err
+	}
+	v1, err := rekor.OpenV1(filepath.Join(dir, logV1File), rekorV1Host, id.rekorV1.Signer.(*ecdsa.PrivateKey), now)
+	if err != nil {
+		return logs{}, errors.Join(err, v2.Close())
+	}
+	return logs{v2, v1}, nil
+}
+
+func (l logs) Close() error { return errors.Join(l.v2.Close(), l.v1.Close()) }
 
 func checkAddress(opts Options) error {
 	host, _, err := net.SplitHostPort(opts.Listen)
@@ -175,16 +196,19 @@ func loadIdentity(dir string, now func() time.Time) (identity, error) {
 	}{
 		{"fulcio", &id.fulcio, func() (keys.Pair, error) { return fulcio.NewPair(now()) }},
 		{"tsa", &id.tsa, func() (keys.Pair, error) { return tsa.NewPair(now()) }},
-		{"ctlog", &id.ctlog, newCTLogKey},
+		{"ctlog", &id.ctlog, newECDSAKey},
 		{"rekor", &id.rekor, newRekorKey},
+		{"rekor-v1", &id.rekorV1, newECDSAKey},
 		{tokenKey, &id.token, idtoken.NewPair},
 	} {
 		if *part.pair, err = folder.Pair(part.name, part.fresh); err != nil {
 			return identity{}, err
 		}
 	}
-	if _, ok := id.rekor.Signer.(ed25519.PrivateKey); !ok {
-		return identity{}, fmt.Errorf("%w: the log's key is not Ed25519; delete %s", keys.ErrMalformed, dir)
+	_, v2 := id.rekor.Signer.(ed25519.PrivateKey)
+	_, v1 := id.rekorV1.Signer.(*ecdsa.PrivateKey)
+	if !v2 || !v1 {
+		return identity{}, fmt.Errorf("%w: the logs' keys are not Ed25519 and ECDSA; delete %s", keys.ErrMalformed, dir)
 	}
 	id.requestToken, err = folder.Secret("github-request-token", func() (string, error) { return rand.Text(), nil })
 	return id, err
@@ -193,7 +217,7 @@ func loadIdentity(dir string, now func() time.Time) (identity, error) {
 // tokenKey is the file in which Token finds the key.
 const tokenKey = "token"
 
-func newCTLogKey() (keys.Pair, error) {
+func newECDSAKey() (keys.Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	return keys.Pair{Signer: key}, err
 }

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/hack/sigstore/fulcio"
@@ -40,6 +43,32 @@ func TestSignedBundleVerifies(t *testing.T) {
 	require.Equal(t, idtoken.DefaultSHA, extensions.SourceRepositoryDigest)
 	require.Equal(t, "github-hosted", extensions.RunnerEnvironment)
 	require.Equal(t, "push", extensions.BuildTrigger)
+}
+
+// Before Rekor v2, the log was what vouched for the time.
+func TestOldLogAloneIsEnough(t *testing.T) {
+	dir := t.TempDir()
+	server := start(t, dir)
+	onlyLogV1 := func(o *sign.BundleOptions) {
+		o.TimestampAuthorities = nil
+		o.TransparencyLogs = []sign.Transparency{sign.NewRekor(&sign.RekorOptions{BaseURL: server.URL + "/rekor-v1", Version: 1})}
+	}
+	b, err := signStatement(t, dir, token(t, dir, idtoken.Request{}), onlyLogV1)
+	require.NoError(t, err)
+	trusted, err := root.NewTrustedRootFromPath(filepath.Join(dir, local.TrustedRootFile))
+	require.NoError(t, err)
+	verifier, err := verify.NewVerifier(trusted,
+		verify.WithSignedCertificateTimestamps(1), verify.WithTransparencyLog(1), verify.WithIntegratedTimestamps(1))
+	require.NoError(t, err)
+	identity, err := verify.NewShortCertificateIdentity(githubIssuer, "", githubSAN, "")
+	require.NoError(t, err)
+	policy := verify.NewPolicy(verify.WithoutArtifactUnsafe(), verify.WithCertificateIdentity(identity))
+	_, err = verifier.Verify(b, policy)
+	require.NoError(t, err)
+
+	b.VerificationMaterial.TlogEntries[0].IntegratedTime++
+	_, err = verifier.Verify(b, policy)
+	require.Error(t, err, "the log did not promise that")
 }
 
 func TestChangedBundleIsRefused(t *testing.T) {
@@ -240,7 +269,7 @@ func TestAddress(t *testing.T) {
 func TestSwitchedOffService(t *testing.T) {
 	paths := map[local.Service]string{
 		local.TokenEndpoint: "/github/token", local.Fulcio: "/fulcio/api/v2/signingCert", local.CTLog: "/ctlog/ct/v1/add-pre-chain",
-		local.Log: "/rekor/api/v2/log/entries", local.TSA: "/tsa/api/v1/timestamp",
+		local.Log: "/rekor/api/v2/log/entries", local.LogV1: "/rekor-v1/api/v1/log/publicKey", local.TSA: "/tsa/api/v1/timestamp",
 	}
 	require.Len(t, paths, len(local.Services()))
 	for _, off := range local.Services() {
@@ -304,7 +333,7 @@ func TestSecretsArePrivate(t *testing.T) {
 		}
 		return nil
 	}))
-	require.Equal(t, 10, seen, "two folders, five keys, the request token, github.env and the log")
+	require.Equal(t, 12, seen, "two folders, six keys, the request token, github.env and the logs")
 }
 
 func TestTokenNeedsAnInstance(t *testing.T) {

@@ -25,6 +25,7 @@ const (
 	Fulcio        Service = "fulcio"
 	CTLog         Service = "ctlog"
 	Log           Service = "log"
+	LogV1         Service = "log-v1"
 	TSA           Service = "tsa"
 )
 
@@ -32,27 +33,29 @@ const (
 var ErrNoService = errors.New("no such service")
 
 // Services lists all of them.
-func Services() []Service { return []Service{TokenEndpoint, Fulcio, CTLog, Log, TSA} }
+func Services() []Service { return []Service{TokenEndpoint, Fulcio, CTLog, Log, LogV1, TSA} }
 
 // Paths below the base URL.
 const (
-	fulcioPath = "/fulcio"
-	ctlogPath  = "/ctlog"
-	rekorPath  = "/rekor"
-	tsaPath    = "/tsa"
-	healthPath = "/healthz"
+	fulcioPath  = "/fulcio"
+	ctlogPath   = "/ctlog"
+	rekorPath   = "/rekor"
+	rekorV1Path = "/rekor-v1"
+	tsaPath     = "/tsa"
+	healthPath  = "/healthz"
 )
 
 // parts are the services that the trusted root describes.
 type parts struct {
-	ctlog *ctlog.Log
-	rekor *rekor.Log
-	tsa   *tsa.Authority
+	ctlog   *ctlog.Log
+	rekor   *rekor.Log
+	rekorV1 *rekor.LogV1
+	tsa     *tsa.Authority
 }
 
 // newHandler mounts every service at its path.
-func newHandler(ctx context.Context, url string, id identity, log *rekor.Log, opts Options) (http.Handler, parts, error) {
-	p := parts{rekor: log}
+func newHandler(ctx context.Context, url string, id identity, logs logs, opts Options) (http.Handler, parts, error) {
+	p := parts{rekor: logs.v2, rekorV1: logs.v1}
 	var err error
 	if p.ctlog, err = ctlog.New(id.ctlog.Signer, id.fulcio.Chain[0], opts.Now); err != nil {
 		return nil, parts{}, err
@@ -69,7 +72,7 @@ func newHandler(ctx context.Context, url string, id identity, log *rekor.Log, op
 	if err != nil {
 		return nil, parts{}, err
 	}
-	entries, err := log.Handler()
+	entries, err := logs.v2.Handler()
 	if err != nil {
 		return nil, parts{}, err
 	}
@@ -82,6 +85,7 @@ func newHandler(ctx context.Context, url string, id identity, log *rekor.Log, op
 		{Fulcio, fulcioPath + "/", http.StripPrefix(fulcioPath, certificates)},
 		{CTLog, ctlogPath + "/", http.StripPrefix(ctlogPath, p.ctlog.Handler())},
 		{Log, rekorPath + "/", http.StripPrefix(rekorPath, entries)},
+		{LogV1, rekorV1Path + "/", http.StripPrefix(rekorV1Path, logs.v1.Handler())},
 		{TSA, tsaPath + "/", http.StripPrefix(tsaPath, p.tsa.Handler())},
 	}), p, nil
 }

@@ -43,7 +43,8 @@ type Instance struct {
 	// TSA runs from the signing certificate to the root.
 	TSA   []*x509.Certificate
 	CTLog Log
-	Rekor Log
+	// Rekor are the transparency logs.
+	Rekor []Log
 	// Since is when the keys were made.
 	Since time.Time
 }
@@ -64,23 +65,27 @@ func Root(i Instance) ([]byte, error) {
 		URI:                 i.TSAURL,
 	}
 	trusted, err := root.NewTrustedRoot(root.TrustedRootMediaType01,
-		[]root.CertificateAuthority{fulcio}, i.log(i.CTLog),
-		[]root.TimestampingAuthority{tsa}, i.log(i.Rekor))
+		[]root.CertificateAuthority{fulcio}, i.logs(i.CTLog),
+		[]root.TimestampingAuthority{tsa}, i.logs(i.Rekor...))
 	if err != nil {
 		return nil, fmt.Errorf("trusted root: %w", err)
 	}
 	return stable(trusted)
 }
 
-func (i Instance) log(l Log) map[string]*root.TransparencyLog {
-	return map[string]*root.TransparencyLog{hex.EncodeToString(l.ID): {
-		BaseURL:             l.BaseURL,
-		ID:                  l.ID,
-		ValidityPeriodStart: i.Since,
-		HashFunc:            crypto.SHA256,
-		PublicKey:           l.Key,
-		SignatureHashFunc:   crypto.SHA256,
-	}}
+func (i Instance) logs(logs ...Log) map[string]*root.TransparencyLog {
+	byID := make(map[string]*root.TransparencyLog, len(logs))
+	for _, l := range logs {
+		byID[hex.EncodeToString(l.ID)] = &root.TransparencyLog{
+			BaseURL:             l.BaseURL,
+			ID:                  l.ID,
+			ValidityPeriodStart: i.Since,
+			HashFunc:            crypto.SHA256,
+			PublicKey:           l.Key,
+			SignatureHashFunc:   crypto.SHA256,
+		}
+	}
+	return byID
 }
 
 // Endpoints are where the services answer now.
