@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifytest
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/json"
+	"encoding/pem"
+	"maps"
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/digitorus/timestamp"
+	"github.com/notaryproject/notation-core-go/signature"
+	"github.com/notaryproject/notation-core-go/signature/cose"
+	"github.com/notaryproject/notation-core-go/signature/jws"
+	"github.com/notaryproject/tspclient-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/stretchr/testify/require"
+	gocose "github.com/veraison/go-cose"
+)
+
+// NotationPayload is the content type of what a Notary Project signature is
+// over.
+const NotationPayload = "application/vnd.cncf.notary.payload.v1+json"
+
+// NotationJWS and NotationCOSE are the media types of the two envelopes.
+const (
+	NotationJWS  = jws.MediaTypeEnvelope
+	NotationCOSE = cose.MediaTypeEnvelope
+)
+
+// NotationSubject is who signs unless a test says otherwise.
+var NotationSubject = pkix.Name{Country: []string{"US"}, Province: []string{"WA"}, Organization: []string{"plomb"}, CommonName: "release"}
+
+// Notary is an X.509 authority with an intermediate, and a timestamp authority
+// of its own (RFC 3161), whose signatures are real Notary Project ones.
+type Notary struct {
+	root, issuer authority
+	tsaRoot, tsa authority
+}
+
+// NewNotary makes a Notary with keys of its own. Its authorities were valid for
+// ten years.
+func NewNotary(t testing.TB) *Notary {
+	t.Helper()
+	n := &Notary{}
+	n.root = issueLong(t, "notation root", nil, nil)
+	n.issuer = issueLong(t, "notation issuer", &n.root, nil)
+	n.tsaRoot = issueLong(t, "notation tsa root", nil, nil)
+	n.tsa = issueLong(t, "notation tsa", &n.tsaRoot, []pkix.Extension{timestampingUsage(t)})
+	return n
+}
+
+// issueLong makes an authority, or with extensions a leaf, that is ten years
+// old.
+func issueLong(t testing.TB, name string, parent *authority, leaf []pkix.Extension) authority {
+	t.Helper()
+	a := authority{key: newKey(t)}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(time.Now().UnixNano()),
+		Subject:               pkix.Name{CommonName: name, Organization: []string{"verifytest"}},
+		NotBefore:             time.Now().AddDate(-10, 0, 0),
+		NotAfter:              time.Now().AddDate(1, 0, 0),
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	if leaf != nil {
+		template.IsCA, template.KeyUsage, template.ExtraExtensions = false, x509.KeyUsageDigitalSignature, leaf
+	}
+	if parent == nil {
+		parent = &authority{cert: template, key: a.key}
+	}
+	a.cert = certify(t, template, parent, a.key.Public())
+	return a
+}
+
+func certify(t testing.TB, template *x509.Certificate, parent *authority, key crypto.PublicKey) *x509.Certificate {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, parent.cert, key, parent.key)
+	require.NoError(t, err)
+	cert, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	return cert
+}
+
+// CA is the root certificate, for trust stores of type ca or signingAuthority.
+func (n *Notary) CA() []*x509.Certificate { return []*x509.Certificate{n.root.cert} }
+
+// TSA is the root certificate of the timestamp authority.
+func (n *Notary) TSA() []*x509.Certificate { return []*x509.Certificate{n.tsaRoot.cert} }
+
+// PEM encodes certificates as a policy or a trust store has them.
+func PEM(certs ...*x509.Certificate) string {
+	var out bytes.Buffer
+	for _, c := range certs {
+		_ = pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a buffer takes everything
+	}
+	return out.String()
+}
+
+// CRL is a revocation list of the intermediate authority, in force for an
+// hour from the given time.
+func (n *Notary) CRL(t testing.TB, from time.Time, revoked ...*big.Int) *x509.RevocationList {
+	t.Helper()
+	template := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: from, NextUpdate: from.Add(validity)}
+	for _, serial := range revoked {
+		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: serial, RevocationTime: from})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, template, n.issuer.cert, n.issuer.key)
+	require.NoError(t, err)
+	list, err := x509.ParseRevocationList(der)
+	require.NoError(t, err)
+	return list
+}
+
+// NotationOptions spoil a Notary Project signature. The zero value is a good
+// one: JWS, by an ECDSA P-256 key, under the scheme notary.x509, without a
+// timestamp.
+type NotationOptions struct {
+	// MediaType is NotationJWS or NotationCOSE.
+	MediaType string
+	// Key signs: RSA or ECDSA. NotationKey makes one.
+	Key crypto.Signer
+	// Subject, Serial and CRL (an address) are those of the certificate.
+	Subject pkix.Name
+	Serial  *big.Int
+	CRL     string
+	// CertificateFrom and CertificateUntil are its validity: an hour from ten
+	// minutes before the signature.
+	CertificateFrom, CertificateUntil time.Time
+	// Usage is the extended key usage, code signing by default.
+	Usage []x509.ExtKeyUsage
+	// SignedAt is the signing time; now by default. Expiry limits the
+	// signature.
+	SignedAt, Expiry time.Time
+	// SigningAuthority signs under the scheme notary.x509.signingAuthority.
+	SigningAuthority bool
+	// Timestamp is whose timestamp authority countersigns, at StampedAt
+	// (SignedAt by default).
+	Timestamp *Notary
+	StampedAt time.Time
+	// Annotations are added to the target.
+	Annotations map[string]string
+	// Critical and Extra are signed attributes.
+	Critical, Extra map[string]any
+	// PayloadType and Payload take the place of what should be signed.
+	PayloadType string
+	Payload     []byte
+}
+
+// NotationKey makes a key: RSA of so many bits, or ECDSA on the curve with so
+// many.
+func NotationKey(t testing.TB, bits int) crypto.Signer {
+	t.Helper()
+	curve := map[int]elliptic.Curve{256: elliptic.P256(), 384: elliptic.P384(), 521: elliptic.P521()}[bits]
+	if curve == nil {
+		key, err := rsa.GenerateKey(rand.Reader, bits)
+		require.NoError(t, err)
+		return key
+	}
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	require.NoError(t, err)
+	return key
+}
+
+// Notation signs a descriptor as opts say, and returns the envelope.
+func (n *Notary) Notation(t testing.TB, target ocispec.Descriptor, opts NotationOptions) []byte {
+	t.Helper()
+	opts = opts.withDefaults(t)
+	payload := opts.Payload
+	if payload == nil {
+		target.Annotations = maps.Clone(target.Annotations)
+		for k, v := range opts.Annotations {
+			if target.Annotations == nil {
+				target.Annotations = map[string]string{}
+			}
+			target.Annotations[k] = v
+		}
+		var err error
+		payload, err = json.Marshal(map[string]any{"targetArtifact": target})
+		require.NoError(t, err)
+	}
+	scheme := signature.SigningSchemeX509
+	if opts.SigningAuthority {
+		scheme = signature.SigningSchemeX509SigningAuthority
+	}
+	request := &signature.SignRequest{
+		Payload:                  signature.Payload{ContentType: opts.PayloadType, Content: payload},
+		Signer:                   n.signer(t, opts),
+		SigningTime:              opts.SignedAt,
+		Expiry:                   opts.Expiry,
+		SigningScheme:            scheme,
+		SigningAgent:             "verifytest",
+		ExtendedSignedAttributes: opts.attributes(),
+	}
+	if opts.Timestamp != nil {
+		request.Timestamper = stamper{t, opts.Timestamp, opts.StampedAt}
+		request.TSARootCAs = x509.NewCertPool()
+		request.TSARootCAs.AddCert(opts.Timestamp.tsaRoot.cert)
+	}
+	envelope, err := signature.NewEnvelope(opts.MediaType)
+	require.NoError(t, err)
+	data, err := envelope.Sign(request)
+	require.NoError(t, err)
+	// The library does not sign with a certificate that it would refuse, so
+	// it has signed with a good one, and this puts in the one that was asked
+	// for: the chain is not signed.
+	return SwapNotationChain(t, data, opts.MediaType, n.chain(t, opts))
+}
+
+func (o NotationOptions) withDefaults(t testing.TB) NotationOptions {
+	t.Helper()
+	if o.MediaType == "" {
+		o.MediaType = NotationJWS
+	}
+	if o.Key == nil {
+		o.Key = newKey(t)
+	}
+	if o.Subject.String() == "" {
+		o.Subject = NotationSubject
+	}
+	if o.Serial == nil {
+		o.Serial = big.NewInt(time.Now().UnixNano())
+	}
+	if o.SignedAt.IsZero() {
+		o.SignedAt = time.Now()
+	}
+	if o.StampedAt.IsZero() {
+		o.StampedAt = o.SignedAt
+	}
+	if o.CertificateFrom.IsZero() {
+		o.CertificateFrom = o.SignedAt.Add(-10 * time.Minute)
+	}
+	if o.CertificateUntil.IsZero() {
+		o.CertificateUntil = o.CertificateFrom.Add(validity)
+	}
+	if o.Usage == nil {
+		o.Usage = []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning}
+	}
+	if o.PayloadType == "" {
+		o.PayloadType = NotationPayload
+	}
+	return o
+}
+
+func (o NotationOptions) attributes() []signature.Attribute {
+	var list []signature.Attribute
+	for k, v := range o.Critical {
+		list = append(list, signature.Attribute{Key: k, Critical: true, Value: v})
+	}
+	for k, v := range o.Extra {
+		list = append(list, signature.Attribute{Key: k, Value: v})
+	}
+	return list
+}
+
+// chain is the certificate that opts ask for, and those above it.
+func (n *Notary) chain(t testing.TB, opts NotationOptions) []*x509.Certificate {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: opts.Serial,
+		Subject:      opts.Subject,
+		NotBefore:    opts.CertificateFrom,
+		NotAfter:     opts.CertificateUntil,
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  opts.Usage,
+	}
+	if opts.CRL != "" {
+		template.CRLDistributionPoints = []string{opts.CRL}
+	}
+	return []*x509.Certificate{certify(t, template, &n.issuer, opts.Key.Public()), n.issuer.cert, n.root.cert}
+}
+
+// signer signs with the key of opts and shows a certificate that the library
+// has no objection to.
+func (n *Notary) signer(t testing.TB, opts NotationOptions) signature.Signer {
+	t.Helper()
+	good := opts
+	good.Usage = []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning}
+	good.CertificateFrom, good.CertificateUntil = opts.SignedAt.Add(-time.Minute), opts.SignedAt.Add(time.Minute)
+	spec := signature.KeySpec{Type: signature.KeyTypeRSA}
+	switch key := opts.Key.(type) {
+	case *ecdsa.PrivateKey:
+		spec = signature.KeySpec{Type: signature.KeyTypeEC, Size: key.Curve.Params().BitSize}
+	case *rsa.PrivateKey:
+		spec.Size = key.N.BitLen()
+		if spec.Size < 2048 {
+			spec.Size = 2048
+			good.Key = NotationKey(t, spec.Size)
+		}
+	}
+	return keySigner{key: opts.Key, spec: spec, chain: n.chain(t, good)}
+}
+
+// keySigner is a signature.Signer over any key, as one in a device would be.
+type keySigner struct {
+	key   crypto.Signer
+	spec  signature.KeySpec
+	chain []*x509.Certificate
+}
+
+func (s keySigner) KeySpec() (signature.KeySpec, error) { return s.spec, nil }
+
+func (s keySigner) Sign(content []byte) ([]byte, []*x509.Certificate, error) {
+	hash := s.spec.SignatureAlgorithm().Hash()
+	h := hash.New()
+	h.Write(content)
+	if key, ok := s.key.(*ecdsa.PrivateKey); ok {
+		r, v, err := ecdsa.Sign(rand.Reader, key, h.Sum(nil))
+		if err != nil {
+			return nil, nil, err
+		}
+		// RFC 7518, section 3.4: r and s, each as long as the curve's order.
+		size := (key.Curve.Params().BitSize + 7) / 8
+		sig := make([]byte, 2*size)
+		r.FillBytes(sig[:size])
+		v.FillBytes(sig[size:])
+		return sig, s.chain, nil
+	}
+	sig, err := s.key.Sign(rand.Reader, h.Sum(nil), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash})
+	return sig, s.chain, err
+}
+
+// stamper is a timestamp authority without a network.
+type stamper struct {
+	t  testing.TB
+	n  *Notary
+	at time.Time
+}
+
+func (s stamper) Timestamp(_ context.Context, req *tspclient.Request) (*tspclient.Response, error) {
+	der, err := req.MarshalBinary()
+	require.NoError(s.t, err)
+	parsed, err := timestamp.ParseRequest(der)
+	require.NoError(s.t, err)
+	token := timestamp.Timestamp{
+		HashAlgorithm:     parsed.HashAlgorithm,
+		HashedMessage:     parsed.HashedMessage,
+		Nonce:             parsed.Nonce,
+		Time:              s.at,
+		Accuracy:          time.Second,
+		Policy:            asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2},
+		AddTSACertificate: true,
+		Certificates:      []*x509.Certificate{s.n.tsaRoot.cert},
+	}
+	der, err = token.CreateResponseWithOpts(s.n.tsa.cert, s.n.tsa.key, crypto.SHA256)
+	require.NoError(s.t, err)
+	response := &tspclient.Response{}
+	return response, response.UnmarshalBinary(der)
+}
+
+// SwapNotationChain replaces the certificates in an envelope.
+func SwapNotationChain(t testing.TB, data []byte, mediaType string, chain []*x509.Certificate) []byte {
+	t.Helper()
+	if mediaType == NotationCOSE {
+		var message gocose.Sign1Message
+		require.NoError(t, message.UnmarshalCBOR(data))
+		list := make([]any, len(chain))
+		for i, c := range chain {
+			list[i] = c.Raw
+		}
+		message.Headers.Unprotected[gocose.HeaderLabelX5Chain] = list
+		message.Headers.RawUnprotected = nil
+		out, err := message.MarshalCBOR()
+		require.NoError(t, err)
+		return out
+	}
+	var envelope map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(data, &envelope))
+	var header map[string]any
+	require.NoError(t, json.Unmarshal(envelope["header"], &header))
+	list := make([][]byte, len(chain))
+	for i, c := range chain {
+		list[i] = c.Raw
+	}
+	header["x5c"] = list
+	var err error
+	envelope["header"], err = json.Marshal(header)
+	require.NoError(t, err)
+	out, err := json.Marshal(envelope)
+	require.NoError(t, err)
+	return out
+}
