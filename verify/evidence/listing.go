@@ -6,42 +6,113 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
+	"strings"
+	"sync"
 
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/containerd/v2/pkg/reference"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/plombproject/plomb/internal/limit"
+	"github.com/plombproject/plomb/verify/internal/document"
 )
+
+// maxPages bounds how often a registry may say that its list of referrers goes
+// on. Each page has 4 MiB at most: containerd's client sees to it.
+const maxPages = 8
 
 // tagShape is what a tag may be
 // (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests).
 var tagShape = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 
+// fallbackTag is where the referrers of a manifest are listed on a registry
+// without the API: "the digest of the subject, with : replaced by -"
+// (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema).
+func fallbackTag(dgst digest.Digest) string {
+	return strings.Replace(dgst.String(), ":", "-", 1)
+}
+
 // Referrers implements Location.
 func (r *Registry) Referrers(ctx context.Context, dgst digest.Digest) ([]ocispec.Descriptor, error) {
+	list, _, err := r.list(ctx, dgst)
+	return list, err
+}
+
+// list asks for the referrers of dgst, page by page
+// (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers).
+// api is false if the registry does not have the API; the list is then that of
+// the fallback tag.
+func (r *Registry) list(ctx context.Context, dgst digest.Digest) (list []ocispec.Descriptor, api bool, err error) {
+	if err := document.CheckDigest(dgst); err != nil {
+		return nil, false, err
+	}
 	ctx = quiet(ctx)
 	f, err := r.resolver.Fetcher(ctx, r.ref)
 	if err != nil {
-		return nil, r.translate(ctx, err)
+		return nil, false, r.translate(ctx, err)
 	}
 	fetcher, ok := f.(remotes.ReferrersFetcher)
 	if !ok {
-		return nil, nil
+		return nil, false, fmt.Errorf("%w: the client cannot list referrers", ErrUnreachable)
 	}
-	list, err := fetcher.FetchReferrers(ctx, dgst)
-	switch status := r.referrers.Load(); status {
-	case 0, http.StatusOK, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
+	var next url.Values
+	for range maxPages {
+		page, query, api, err := r.page(ctx, fetcher, dgst, next)
 		if err != nil {
-			return nil, r.translate(ctx, err)
+			return nil, api, err
 		}
-		return list, nil
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, fmt.Errorf("%w: it answers %d to a request for referrers", ErrAccess, status)
-	default:
-		return nil, fmt.Errorf("%w: it answers %d to a request for referrers", ErrUnreachable, status)
+		list = append(list, page...)
+		if query == nil {
+			return list, api, nil
+		}
+		next = query
 	}
+	return nil, true, fmt.Errorf("%w: the list of referrers of %s goes on after %d pages", limit.ErrTooLarge, dgst, maxPages)
+}
+
+// page asks for one page. next is the query of the page after it, nil if there
+// is none.
+func (r *Registry) page(ctx context.Context, fetcher remotes.ReferrersFetcher, dgst digest.Digest, query url.Values) (list []ocispec.Descriptor, next url.Values, api bool, err error) {
+	seen := &listing{path: "/referrers/" + dgst.String()}
+	ctx = context.WithValue(ctx, listingKey{}, seen)
+	list, err = fetcher.FetchReferrers(ctx, dgst, func(_ context.Context, c *remotes.FetchReferrersConfig) error {
+		c.QueryFilters = query
+		return nil
+	})
+	status, next := seen.answer()
+	// The client falls back to the tag by itself, also when the registry is
+	// only out of order, and a list that is not the whole list hides evidence.
+	switch status {
+	case http.StatusOK:
+		api = true
+	// "If the referrers API returns 404, fall back to the tag"; the others are
+	// what registries say that have not heard of it.
+	case 0, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
+		if query != nil {
+			return nil, nil, true, fmt.Errorf("%w: it answers %d to a request for more referrers", ErrUnreachable, status)
+		}
+		next = nil
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return nil, nil, false, fmt.Errorf("%w: it answers %d to a request for referrers", ErrAccess, status)
+	case noAnswer:
+		if err == nil {
+			err = fmt.Errorf("no answer to a request for referrers")
+		}
+	default:
+		return nil, nil, false, fmt.Errorf("%w: it answers %d to a request for referrers", ErrUnreachable, status)
+	}
+	if errdefs.IsNotFound(err) {
+		// An absent list is an empty one; this is what the client says of its bound.
+		return nil, nil, api, fmt.Errorf("%w: %w", limit.ErrTooLarge, err)
+	}
+	if err != nil {
+		return nil, nil, api, r.translate(ctx, err)
+	}
+	return list, next, api, nil
 }
 
 // Tagged implements Location.
@@ -61,4 +132,55 @@ func (r *Registry) Tagged(ctx context.Context, tag string) (digest.Digest, error
 		return "", r.translate(ctx, err)
 	}
 	return desc.Digest, nil
+}
+
+type listingKey struct{}
+
+// noAnswer stands for the status of a request that nobody answered.
+const noAnswer = -1
+
+// A listing notes what the referrers API answers: containerd's client does not
+// tell.
+type listing struct {
+	path string
+
+	mu     sync.Mutex
+	asking bool
+	status int
+	link   string
+}
+
+// note keeps the outcome of a request, and of the redirects after it, if it
+// went to the API.
+func (l *listing) note(req *http.Request, resp *http.Response) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if req.Response == nil {
+		l.asking = strings.HasSuffix(req.URL.Path, l.path)
+	}
+	if !l.asking {
+		return
+	}
+	l.status, l.link = noAnswer, ""
+	if resp != nil {
+		l.status, l.link = resp.StatusCode, resp.Header.Get("Link")
+	}
+}
+
+// nextLink is a link to the next page (RFC 8288).
+var nextLink = regexp.MustCompile(`^\s*<([^>]*)>\s*;\s*rel="?next"?\s*$`)
+
+// answer gives the last status, and the query of the next page. Only the query
+// is taken from the link: where to ask is ours to say.
+func (l *listing) answer() (status int, next url.Values) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := nextLink.FindStringSubmatch(l.link); m != nil {
+		if u, err := url.Parse(m[1]); err == nil {
+			next = u.Query()
+			// containerd's client adds the name of a mirror's upstream itself.
+			next.Del("ns")
+		}
+	}
+	return l.status, next
 }

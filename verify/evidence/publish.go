@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 
 	"github.com/containerd/containerd/v2/core/content"
-	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
@@ -40,33 +38,12 @@ func NewPublisher(ref string, opts RegistryOptions) (*Publisher, error) {
 // (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers).
 // ok is false if the registry does not have it.
 func (p *Publisher) Referrers(ctx context.Context, dgst digest.Digest) (list []ocispec.Descriptor, ok bool, err error) {
-	ctx = quiet(ctx)
-	f, err := p.registry.resolver.Fetcher(ctx, p.repository)
-	if err != nil {
-		return nil, false, p.registry.translate(ctx, err)
-	}
-	fetcher, ok := f.(remotes.ReferrersFetcher)
+	list, ok, err = p.registry.list(ctx, dgst)
 	if !ok {
-		return nil, false, nil
+		// Who writes the fallback tag reads it himself, as an index.
+		list = nil
 	}
-	list, err = fetcher.FetchReferrers(ctx, dgst)
-	// The client falls back to the tag by itself, also when the registry is
-	// only out of order.
-	switch status := p.registry.referrers.Load(); status {
-	case http.StatusOK:
-		if err != nil {
-			err = p.registry.translate(ctx, err)
-		}
-		return list, true, err
-	// "If the referrers API returns 404, fall back to the tag"; the others are
-	// what registries say that have not heard of it.
-	case 0, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
-		return nil, false, nil
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, false, fmt.Errorf("%w: it answers %d to a request for referrers", ErrAccess, status)
-	default:
-		return nil, false, fmt.Errorf("%w: it answers %d to a request for referrers", ErrUnreachable, status)
-	}
+	return list, ok, err
 }
 
 // Tagged reads the index that a tag names; nil if there is no such tag.

@@ -52,9 +52,6 @@ type Registry struct {
 	ref      string
 	resolver remotes.Resolver
 	requests *atomic.Int64
-	// referrers is the status of the last answer of the referrers API, 0 for
-	// none: containerd's client does not tell.
-	referrers *atomic.Int64
 }
 
 var _ Location = (*Registry)(nil)
@@ -63,7 +60,7 @@ var _ Location = (*Registry)(nil)
 // qualified (host/repository, with or without tag and digest). It makes no
 // request.
 func NewRegistry(ref string, opts RegistryOptions) *Registry {
-	r := &Registry{ref: ref, requests: new(atomic.Int64), referrers: new(atomic.Int64)}
+	r := &Registry{ref: ref, requests: new(atomic.Int64)}
 	timeout := opts.RequestTimeout
 	if timeout == 0 {
 		timeout = DefaultRequestTimeout
@@ -73,7 +70,7 @@ func NewRegistry(ref string, opts RegistryOptions) *Registry {
 		UpdateClient: func(c *http.Client) error {
 			c.Timeout = timeout
 			if _, ok := c.Transport.(*counting); !ok {
-				c.Transport = &counting{next: c.Transport, answered: r.requests, referrers: r.referrers}
+				c.Transport = &counting{next: c.Transport, answered: r.requests}
 			}
 			return nil
 		},
@@ -167,13 +164,19 @@ var manifestTypes = strings.Join([]string{
 
 // counting counts the requests that were answered.
 type counting struct {
-	next      http.RoundTripper
-	answered  *atomic.Int64
-	referrers *atomic.Int64
+	next     http.RoundTripper
+	answered *atomic.Int64
 }
 
 func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
-	if strings.Contains(req.URL.Path, "/manifests/") {
+	listing, _ := req.Context().Value(listingKey{}).(*listing)
+	switch {
+	case listing != nil:
+		// containerd's client measures a list by the length before it is
+		// unpacked.
+		req = req.Clone(req.Context())
+		req.Header.Set("Accept-Encoding", "identity")
+	case strings.Contains(req.URL.Path, "/manifests/"):
 		// containerd's client accepts the one type that it was told and
 		// anything else; some registries then hide manifests of the others.
 		// What the bytes are is settled by reading them.
@@ -183,9 +186,9 @@ func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := c.next.RoundTrip(req)
 	if err == nil {
 		c.answered.Add(1)
-		if strings.Contains(req.URL.Path, "/referrers/") {
-			c.referrers.Store(int64(resp.StatusCode))
-		}
+	}
+	if listing != nil {
+		listing.note(req, resp)
 	}
 	return resp, err
 }
