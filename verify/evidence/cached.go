@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/plombproject/plomb/verify/internal/document"
 )
@@ -16,16 +17,29 @@ import (
 // maxCached bounds how many manifests are kept, each of MaxManifest at most.
 const maxCached = 64
 
-// Cached keeps the manifests of a location, for flows that look at an image
-// several times. What it gives is checked again each time.
+// maxListings bounds how many lists of referrers, and how many tags, are kept.
+const maxListings = 256
+
+// Cached keeps the manifests of a location, its lists of referrers and what
+// its tags name, for one flow that looks at an image several times: whatever
+// is asked twice gets one answer. What it gives is checked again each time.
+// Errors are not kept.
 func Cached(next Location) Location {
-	return &cached{Location: next, manifests: map[digest.Digest][]byte{}}
+	if c, ok := next.(*cached); ok {
+		return c
+	}
+	return &cached{
+		Location: next, manifests: map[digest.Digest][]byte{},
+		referrers: map[digest.Digest][]ocispec.Descriptor{}, tags: map[string]digest.Digest{},
+	}
 }
 
 type cached struct {
 	Location
 	mu        sync.Mutex
 	manifests map[digest.Digest][]byte
+	referrers map[digest.Digest][]ocispec.Descriptor
+	tags      map[string]digest.Digest
 }
 
 // Open implements document.Store.
@@ -72,4 +86,33 @@ func (c *cached) keep(dgst digest.Digest, data []byte) {
 	if len(c.manifests) < maxCached && document.Digest(data) == dgst {
 		c.manifests[dgst] = data
 	}
+}
+
+// Referrers implements Location.
+func (c *cached) Referrers(ctx context.Context, dgst digest.Digest) ([]ocispec.Descriptor, error) {
+	return ask(ctx, c, c.referrers, dgst, c.Location.Referrers)
+}
+
+// Tagged implements Location.
+func (c *cached) Tagged(ctx context.Context, tag string) (digest.Digest, error) {
+	return ask(ctx, c, c.tags, tag, c.Location.Tagged)
+}
+
+func ask[K comparable, V any](ctx context.Context, c *cached, known map[K]V, key K, next func(context.Context, K) (V, error)) (V, error) {
+	c.mu.Lock()
+	answer, ok := known[key]
+	c.mu.Unlock()
+	if ok {
+		return answer, nil
+	}
+	answer, err := next(ctx, key)
+	if err != nil {
+		return answer, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(known) < maxListings {
+		known[key] = answer
+	}
+	return answer, nil
 }

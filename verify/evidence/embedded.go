@@ -54,9 +54,10 @@ func (e Embedded) Candidates(ctx context.Context, s Subject) iter.Seq2[Candidate
 				return
 			}
 		}
-		for _, sibling := range s.Siblings {
-			if !refersTo(sibling, s.Entry.Digest) {
-				continue
+		for i, sibling := range s.attestations() {
+			if i == maxAttestations {
+				yield(tooMany("index", len(s.attestations()), i))
+				return
 			}
 			if !e.fromAttestations(ctx, sibling.Digest, yield) {
 				return
