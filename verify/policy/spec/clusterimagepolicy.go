@@ -9,14 +9,14 @@ type ClusterImagePolicy struct {
 	// Images says which images the policy is about: any of the globs.
 	Images []ImagePattern `yaml:"images" required:"true"`
 	// Authorities are alternatives: one of them has to be satisfied.
-	Authorities []Authority `yaml:"authorities,omitempty"`
+	Authorities []Authority `yaml:"authorities" required:"true"`
 	// Policy is judged over all authorities that are satisfied, once one is.
 	Policy *Policy `yaml:"policy,omitempty"`
 	// Mode is enforce (the default) or warn.
 	Mode string `yaml:"mode,omitempty" enum:"enforce,warn"`
 	// Match needs the pod, which a node does not see: such a policy is
 	// undecided.
-	Match []MatchResource `yaml:"match,omitempty"`
+	Match []MatchResource `yaml:"match,omitempty" pod:"true"`
 }
 
 // ImagePattern is one glob over image names.
@@ -54,8 +54,8 @@ type Key struct {
 	// Data is one or several PEM blocks.
 	Data string `yaml:"data,omitempty"`
 	// SecretRef and KMS need a cluster and a key service: refused by name.
-	SecretRef *SecretRef `yaml:"secretRef,omitempty"`
-	KMS       string     `yaml:"kms,omitempty"`
+	SecretRef *SecretRef `yaml:"secretRef,omitempty" refused:"a node has no secrets of a cluster, write the PEM into data"`
+	KMS       string     `yaml:"kms,omitempty" refused:"no key service is asked during a verification, write the public key into data"`
 	// HashAlgorithm is sha256 (the default), sha384 or sha512.
 	HashAlgorithm string `yaml:"hashAlgorithm,omitempty"`
 }
@@ -103,7 +103,7 @@ type Source struct {
 	At  Origin `yaml:"-"`
 	OCI string `yaml:"oci,omitempty"`
 	// SignaturePullSecrets need the pod's namespace: undecided on a node.
-	SignaturePullSecrets []SecretRef `yaml:"signaturePullSecrets,omitempty"`
+	SignaturePullSecrets []SecretRef `yaml:"signaturePullSecrets,omitempty" pod:"true"`
 	// TagPrefix stands before the names of cosign's tags.
 	TagPrefix *string `yaml:"tagPrefix,omitempty"`
 }
@@ -135,15 +135,17 @@ type Attestation struct {
 // Policy is a rule in CUE or Rego. Exactly one of Data, Remote and
 // ConfigMapRef; only Data can be had on a node.
 type Policy struct {
-	At                Origin        `yaml:"-"`
-	Type              string        `yaml:"type" required:"true" enum:"cue,rego"`
-	Data              string        `yaml:"data,omitempty"`
-	Remote            *RemotePolicy `yaml:"remote,omitempty"`
-	ConfigMapRef      *ConfigMapRef `yaml:"configMapRef,omitempty"`
-	FetchConfigFile   bool          `yaml:"fetchConfigFile,omitempty"`
-	IncludeSpec       bool          `yaml:"includeSpec,omitempty"`
-	IncludeObjectMeta bool          `yaml:"includeObjectMeta,omitempty"`
-	IncludeTypeMeta   bool          `yaml:"includeTypeMeta,omitempty"`
+	At           Origin        `yaml:"-"`
+	Type         string        `yaml:"type" required:"true" enum:"cue,rego"`
+	Data         string        `yaml:"data,omitempty"`
+	Remote       *RemotePolicy `yaml:"remote,omitempty" refused:"nothing but evidence is fetched during a verification, write the policy into data"`
+	ConfigMapRef *ConfigMapRef `yaml:"configMapRef,omitempty" refused:"a node has no config maps of a cluster, write the policy into data"`
+	// FetchConfigFile puts the image config before Policy of the whole.
+	FetchConfigFile bool `yaml:"fetchConfigFile,omitempty"`
+	// The others would put the pod before it.
+	IncludeSpec       bool `yaml:"includeSpec,omitempty" pod:"true"`
+	IncludeObjectMeta bool `yaml:"includeObjectMeta,omitempty" pod:"true"`
+	IncludeTypeMeta   bool `yaml:"includeTypeMeta,omitempty" pod:"true"`
 }
 
 // RemotePolicy is a policy behind a URL.
@@ -167,5 +169,20 @@ type MatchResource struct {
 	Group    string         `yaml:"group,omitempty"`
 	Version  string         `yaml:"version,omitempty"`
 	Resource string         `yaml:"resource,omitempty"`
-	Selector map[string]any `yaml:"selector,omitempty"`
+	Selector *LabelSelector `yaml:"selector,omitempty"`
+}
+
+// LabelSelector selects Kubernetes resources by their labels.
+type LabelSelector struct {
+	At               Origin            `yaml:"-"`
+	MatchLabels      map[string]string `yaml:"matchLabels,omitempty"`
+	MatchExpressions []LabelExpression `yaml:"matchExpressions,omitempty"`
+}
+
+// LabelExpression is one demand on a label.
+type LabelExpression struct {
+	At       Origin   `yaml:"-"`
+	Key      string   `yaml:"key" required:"true"`
+	Operator string   `yaml:"operator" required:"true" enum:"In,NotIn,Exists,DoesNotExist"`
+	Values   []string `yaml:"values,omitempty"`
 }

@@ -43,10 +43,23 @@ type Document struct {
 	TrustRoot          *TrustRoot
 }
 
-// Metadata is what all documents have. Labels and annotations mean nothing.
+// Metadata is what all documents have. Only the name means something; the other
+// fields are those that `kubectl get -o yaml` prints.
 type Metadata struct {
-	At          Origin            `yaml:"-"`
-	Name        string            `yaml:"name" required:"true"`
-	Labels      map[string]string `yaml:"labels,omitempty"`
-	Annotations map[string]string `yaml:"annotations,omitempty"`
+	At                Origin            `yaml:"-"`
+	Name              string            `yaml:"name" required:"true"`
+	Labels            map[string]string `yaml:"labels,omitempty"`
+	Annotations       map[string]string `yaml:"annotations,omitempty"`
+	Namespace         Ignored           `yaml:"namespace,omitempty"`
+	UID               Ignored           `yaml:"uid,omitempty"`
+	CreationTimestamp Ignored           `yaml:"creationTimestamp,omitempty"`
+	ResourceVersion   Ignored           `yaml:"resourceVersion,omitempty"`
+	Generation        Ignored           `yaml:"generation,omitempty"`
+	ManagedFields     Ignored           `yaml:"managedFields,omitempty"`
+	SelfLink          Ignored           `yaml:"selfLink,omitempty"`
+	Finalizers        Ignored           `yaml:"finalizers,omitempty"`
+	OwnerReferences   Ignored           `yaml:"ownerReferences,omitempty"`
 }
+
+// Ignored is a field that means nothing outside a cluster, whatever it holds.
+type Ignored struct{}

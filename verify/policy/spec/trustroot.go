@@ -35,10 +35,11 @@ type Repository struct {
 	TrustedRootTarget string `yaml:"trustedRootTarget,omitempty"`
 }
 
-// SigstoreKeys are the parts of a trusted root.
+// SigstoreKeys are the parts of a trusted root. It needs certificate authorities
+// or timestamp authorities.
 type SigstoreKeys struct {
 	At                     Origin                 `yaml:"-"`
-	CertificateAuthorities []CertificateAuthority `yaml:"certificateAuthorities" required:"true"`
+	CertificateAuthorities []CertificateAuthority `yaml:"certificateAuthorities,omitempty"`
 	TLogs                  []TransparencyLog      `yaml:"tLogs,omitempty"`
 	CTLogs                 []TransparencyLog      `yaml:"ctLogs,omitempty"`
 	TimestampAuthorities   []CertificateAuthority `yaml:"timestampAuthorities,omitempty"`
@@ -56,8 +57,8 @@ type CertificateAuthority struct {
 // DistinguishedName is the subject of a root certificate.
 type DistinguishedName struct {
 	At           Origin `yaml:"-"`
-	Organization string `yaml:"organization,omitempty"`
-	CommonName   string `yaml:"commonName,omitempty"`
+	Organization string `yaml:"organization" required:"true"`
+	CommonName   string `yaml:"commonName" required:"true"`
 }
 
 // TransparencyLog is one log with its key.
