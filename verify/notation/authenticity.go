@@ -41,6 +41,9 @@ func (e *examination) authenticity() error {
 // trustStore names the first store, by name, with a certificate of the chain.
 func (e *examination) trustStore(kind string) (string, error) {
 	trusted := e.v.stores[e.scheme()]
+	if len(trusted) == 0 {
+		return "", fmt.Errorf("%w: a signature under the scheme %s needs a trust store of type %s, and the policy has none", ErrUntrusted, e.scheme(), kind)
+	}
 	for _, name := range trusted.names() {
 		if _, err := signature.VerifyAuthenticity(&e.info, trusted[name]); err == nil {
 			return kind + ":" + name, nil
@@ -77,6 +80,11 @@ func parseIdentities(list []string) ([]identity, error) {
 			id, err := parseName(name)
 			if err != nil {
 				return nil, fmt.Errorf("%w: trusted identity %q: %w", ErrOptions, entry, err)
+			}
+			for _, other := range identities {
+				if id.subsetOf(other) || other.subsetOf(id) {
+					return nil, fmt.Errorf("%w: trusted identity %q overlaps with another; leave the narrower one out", ErrOptions, entry)
+				}
 			}
 			identities = append(identities, id)
 		}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/notaryproject/notation-core-go/signature"
 	"github.com/notaryproject/notation-core-go/signature/cose"
@@ -77,6 +78,11 @@ func open(data []byte, mediaType string) (*signature.EnvelopeContent, error) {
 	case content.Payload.ContentType != mediaTypePayload:
 		return nil, fmt.Errorf("%w: content type %q, want %s", ErrPayload, content.Payload.ContentType, mediaTypePayload)
 	}
+	// "MUST NOT contain anyExtendedKeyUsage" (signature specification, "Leaf
+	// Certificates"): the one that the library forgets.
+	if slices.Contains(content.SignerInfo.CertificateChain[0].ExtKeyUsage, x509.ExtKeyUsageAny) {
+		return nil, fmt.Errorf("%w: the extended key usage of %q is any", ErrEnvelope, content.SignerInfo.CertificateChain[0].Subject)
+	}
 	return content, nil
 }
 
@@ -98,9 +104,9 @@ func strictJWS(data []byte) ([][]byte, error) {
 		return nil, err
 	}
 	var header struct {
-		X5C       [][]byte `json:"x5c"`
-		Timestamp []byte   `json:"io.cncf.notary.timestampSignature"`
-		Agent     string   `json:"io.cncf.notary.signingAgent"`
+		X5C       [][]byte        `json:"x5c"`
+		Timestamp json.RawMessage `json:"io.cncf.notary.timestampSignature"`
+		Agent     json.RawMessage `json:"io.cncf.notary.signingAgent"`
 	}
 	if err := strictjson.UnmarshalOpen(envelope.Header, &header); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
@@ -210,7 +216,7 @@ func targetOf(p signature.Payload) (ocispec.Descriptor, error) {
 		return ocispec.Descriptor{}, fmt.Errorf("%w: no targetArtifact with media type and size", ErrPayload)
 	}
 	if err := document.CheckDigest(target.Digest); err != nil {
-		return ocispec.Descriptor{}, fmt.Errorf("%w: targetArtifact: %w", ErrPayload, err)
+		return ocispec.Descriptor{}, fmt.Errorf("%w: targetArtifact: %v", ErrPayload, err) // it is not the digest of anything fetched
 	}
 	return *target, nil
 }

@@ -143,6 +143,8 @@ type NotationOptions struct {
 	CertificateFrom, CertificateUntil time.Time
 	// Usage is the extended key usage, code signing by default.
 	Usage []x509.ExtKeyUsage
+	// Weak signs the certificate with SHA-1.
+	Weak bool
 	// SignedAt is the signing time; now by default. Expiry limits the
 	// signature.
 	SignedAt, Expiry time.Time
@@ -281,6 +283,9 @@ func (n *Notary) chain(t testing.TB, opts NotationOptions) []*x509.Certificate {
 	if opts.CRL != "" {
 		template.CRLDistributionPoints = []string{opts.CRL}
 	}
+	if opts.Weak {
+		template.SignatureAlgorithm = x509.ECDSAWithSHA1
+	}
 	return []*x509.Certificate{certify(t, template, &n.issuer, opts.Key.Public()), n.issuer.cert, n.root.cert}
 }
 
@@ -289,7 +294,7 @@ func (n *Notary) chain(t testing.TB, opts NotationOptions) []*x509.Certificate {
 func (n *Notary) signer(t testing.TB, opts NotationOptions) signature.Signer {
 	t.Helper()
 	good := opts
-	good.Usage = []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning}
+	good.Usage, good.Weak = []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning}, false
 	good.CertificateFrom, good.CertificateUntil = opts.SignedAt.Add(-time.Minute), opts.SignedAt.Add(time.Minute)
 	spec := signature.KeySpec{Type: signature.KeyTypeRSA}
 	switch key := opts.Key.(type) {
