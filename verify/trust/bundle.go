@@ -3,16 +3,20 @@
 package trust
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
+	"github.com/opencontainers/go-digest"
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
-	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
-	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore-go/pkg/verify"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/plombproject/plomb/internal/strictjson"
 	"github.com/plombproject/plomb/provenance"
@@ -27,80 +31,166 @@ var (
 	// statement under exactly one signature.
 	ErrEnvelope = errors.New("unacceptable envelope")
 
-	// ErrKeyed reports a bundle that was signed with a bare key.
-	ErrKeyed = errors.New("signed with a key, not with a certificate")
+	// ErrMessage reports a signature over a message that is not the one at
+	// hand.
+	ErrMessage = errors.New("signature over something else")
 )
 
-// parsed is a bundle of the one form that is accepted, still unverified.
-type parsed struct {
-	bundle      *bundle.Bundle
-	payload     []byte
-	certificate *x509.Certificate
+// Media types of bundles
+// (https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto),
+// by version, in both spellings.
+var versions = map[string]int{
+	"application/vnd.dev.sigstore.bundle+json;version=0.1": 1,
+	"application/vnd.dev.sigstore.bundle+json;version=0.2": 2,
+	"application/vnd.dev.sigstore.bundle+json;version=0.3": 3,
+	"application/vnd.dev.sigstore.bundle.v0.1+json":        1,
+	"application/vnd.dev.sigstore.bundle.v0.2+json":        2,
+	"application/vnd.dev.sigstore.bundle.v0.3+json":        3,
 }
 
-// parseBundle accepts a bundle with one DSSE envelope with one signature and a
-// certificate.
+// parsed is a bundle of an accepted form, still unverified.
+type parsed struct {
+	*protobundle.Bundle
+	version   int
+	content   verify.SignatureContent
+	signature []byte
+	// certificate is nil for a bundle signed with a bare key, and hint then
+	// what it says of the key.
+	certificate *x509.Certificate
+	hint        string
+}
+
+// parseBundle accepts a bundle with one signature: a message signature, or a
+// DSSE envelope with an in-toto statement.
 func parseBundle(data []byte) (*parsed, error) {
 	if err := strictjson.Check(data); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBundle, err)
 	}
-	var b bundle.Bundle
-	if err := b.UnmarshalJSON(data); err != nil {
+	p := &parsed{Bundle: &protobundle.Bundle{}}
+	if err := protojson.Unmarshal(data, p.Bundle); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBundle, err)
 	}
-	envelope := b.GetDsseEnvelope()
+	if p.version = versions[p.GetMediaType()]; p.version == 0 {
+		return nil, fmt.Errorf("%w: its media type is %q, versions 0.1 to 0.3 are known", ErrBundle, p.GetMediaType())
+	}
+	if p.GetMessageSignature() == nil {
+		if err := p.checkEnvelope(); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if p.content, err = (&bundle.Bundle{Bundle: p.Bundle}).SignatureContent(); err != nil {
+		return nil, fmt.Errorf("%w: signature: %w", ErrBundle, err)
+	}
+	if p.signature = p.content.Signature(); len(p.signature) == 0 {
+		return nil, fmt.Errorf("%w: it has no signature", ErrBundle)
+	}
+	return p, p.parseSigner()
+}
+
+func (p *parsed) checkEnvelope() error {
+	envelope := p.GetDsseEnvelope()
 	if envelope == nil {
-		return nil, fmt.Errorf("%w: it holds no DSSE envelope", ErrEnvelope)
+		return fmt.Errorf("%w: it holds no DSSE envelope", ErrEnvelope)
 	}
 	// DSSE allows several signatures, of which one would have to verify: which
 	// one is then a matter of the reader. Bundle specification: "The number of
 	// signatures in the envelope MUST be exactly one."
 	if n := len(envelope.GetSignatures()); n != 1 {
-		return nil, fmt.Errorf("%w: it has %d signatures, exactly 1 is accepted", ErrEnvelope, n)
+		return fmt.Errorf("%w: it has %d signatures, exactly 1 is accepted", ErrEnvelope, n)
 	}
 	// The payload type is part of what is signed. Under another type the same
 	// bytes mean something else.
 	if t := envelope.GetPayloadType(); t != provenance.PayloadType {
-		return nil, fmt.Errorf("%w: its payload type is %q, want %q", ErrEnvelope, t, provenance.PayloadType)
+		return fmt.Errorf("%w: its payload type is %q, want %q", ErrEnvelope, t, provenance.PayloadType)
 	}
-	content, err := b.VerificationContent()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBundle, err)
-	}
-	if content.Certificate() == nil {
-		return nil, fmt.Errorf("%w: keys are not yet supported, sign keyless", ErrKeyed)
-	}
-	return &parsed{bundle: &b, payload: envelope.GetPayload(), certificate: withoutSAN(content.Certificate())}, nil
+	return nil
 }
 
-// withoutSAN takes the subject alternative name from the critical extensions
-// that crypto/x509 would refuse: it does not know the OtherName that Fulcio
-// uses for user names, sigstore-go does.
-func withoutSAN(c *x509.Certificate) *x509.Certificate {
-	c.UnhandledCriticalExtensions = slices.DeleteFunc(c.UnhandledCriticalExtensions, func(id asn1.ObjectIdentifier) bool {
-		return id.Equal(cryptoutils.SANOID)
-	})
-	return c
+// parseSigner reads the certificate, or the hint at a key. Bundle
+// specification: from version 0.3 on there is one certificate, not a chain;
+// of a chain only the first counts, for its issuers have to come from the root.
+func (p *parsed) parseSigner() error {
+	material := p.GetVerificationMaterial()
+	var der []byte
+	switch {
+	case material.GetPublicKey() != nil:
+		p.hint = material.GetPublicKey().GetHint()
+		return nil
+	case material.GetCertificate() != nil:
+		der = material.GetCertificate().GetRawBytes()
+	case p.version < 3 && len(material.GetX509CertificateChain().GetCertificates()) > 0:
+		der = material.GetX509CertificateChain().GetCertificates()[0].GetRawBytes()
+	default:
+		return fmt.Errorf("%w: it has neither a certificate nor a public key", ErrBundle)
+	}
+	var err error
+	if p.certificate, err = x509.ParseCertificate(der); err != nil {
+		return fmt.Errorf("%w: certificate: %w", ErrBundle, err)
+	}
+	return nil
 }
 
-// A Claim is what an unverified bundle says of itself: to show, never to judge.
-type Claim struct {
-	Signer  Signer
-	Payload []byte
-	// IssuedAt is when the certificate was issued, which for keyless signing is
-	// within minutes of the signature.
-	IssuedAt time.Time
+// signed is what a signature has to be over, as a verifier takes it.
+type signed struct {
+	payload     []byte
+	payloadType string
+	digest      digest.Digest
+
+	// message are the bytes that were signed; nil where only their hash, sum,
+	// by algorithm, is known.
+	message   []byte
+	algorithm digest.Algorithm
+	sum       []byte
 }
 
-// DescribeUnverified reads a bundle without verifying anything.
-func DescribeUnverified(data []byte) (*Claim, error) {
-	p, err := parseBundle(data)
+// by reports whether sig is the key's.
+func (s *signed) by(k Key, sig []byte) bool {
+	if s.message != nil {
+		return k.signed(s.message, sig)
+	}
+	return k.signedSum(hashes[s.algorithm], s.sum, sig)
+}
+
+// signed finds out what the bundle's signature has to be over.
+func (p *parsed) signed(in Input) (*signed, error) {
+	if envelope := p.GetDsseEnvelope(); envelope != nil {
+		return &signed{
+			payload: envelope.GetPayload(), payloadType: envelope.GetPayloadType(),
+			message: dsse.PAE(envelope.GetPayloadType(), envelope.GetPayload()),
+		}, nil
+	}
+	stated := p.GetMessageSignature().GetMessageDigest()
+	algorithm, err := algorithmOf(stated.GetAlgorithm())
 	if err != nil {
 		return nil, err
 	}
-	s, err := certificate.SummarizeCertificate(p.certificate)
-	if err != nil {
-		return nil, fmt.Errorf("%w: certificate: %w", ErrBundle, err)
+	s := &signed{algorithm: algorithm, sum: stated.GetDigest()}
+	if in.Payload != nil {
+		// The digest in the bundle is a hint, and a lie is a reason to refuse:
+		// log entries are compared with it.
+		if algorithm.FromBytes(in.Payload).Encoded() != hex.EncodeToString(s.sum) {
+			return nil, fmt.Errorf("%w: it says the message's %s is %x", ErrMessage, algorithm, s.sum)
+		}
+		sum := sha256.Sum256(in.Payload)
+		s.payload, s.message, s.digest = in.Payload, in.Payload, digest.NewDigestFromBytes(digest.SHA256, sum[:])
+		return s, nil
 	}
-	return &Claim{Signer: signer(s), Payload: p.payload, IssuedAt: p.certificate.NotBefore.UTC()}, nil
+	s.digest = digest.NewDigestFromBytes(algorithm, s.sum)
+	if !slices.Contains(in.Digests, s.digest) {
+		return nil, fmt.Errorf("%w: it is over %s", ErrMessage, s.digest)
+	}
+	return s, nil
+}
+
+func algorithmOf(a protocommon.HashAlgorithm) (digest.Algorithm, error) {
+	switch a {
+	case protocommon.HashAlgorithm_SHA2_256:
+		return digest.SHA256, nil
+	case protocommon.HashAlgorithm_SHA2_384:
+		return digest.SHA384, nil
+	case protocommon.HashAlgorithm_SHA2_512:
+		return digest.SHA512, nil
+	}
+	return "", fmt.Errorf("%w: the message is hashed with %s, want SHA2_256, SHA2_384 or SHA2_512", ErrBundle, a)
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package trust verifies a Sigstore bundle against one trusted root: the DSSE
-// signature, the certificate chain at the time of signing, the certificate's
-// transparency (SCT), the log entry and the timestamp. What comes out is a
-// payload and who signed it.
+// Package trust verifies a Sigstore bundle under one trust: who may have signed
+// (a certificate authority, or public keys), which transparency log must have
+// the signature, and which authority must have put a time to it. What comes out
+// is what was signed and by whom.
 //
 // It follows the Sigstore client specification
-// (https://github.com/sigstore/architecture-docs/blob/main/client-spec.md)
-// through sigstore-go, and closes what sigstore-go leaves open. Several roots
-// are never merged: each would be an instance of its own.
+// (https://github.com/sigstore/architecture-docs/blob/main/client-spec.md) with
+// sigstore-go's steps, and closes what sigstore-go leaves open. Several roots
+// are never merged: what is taken from which root is said for each purpose.
 //
 // It does not know what the payload is about, nor who is welcome: the binding
 // and policy steps do.
@@ -18,10 +18,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
+	prototrustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
-	"github.com/sigstore/sigstore-go/pkg/verify"
 
 	"github.com/plombproject/plomb/internal/limit"
 	"github.com/plombproject/plomb/internal/strictjson"
@@ -34,12 +36,16 @@ const MaxRoot = 4 << 20
 // bundle could be verified with it.
 var ErrRoot = errors.New("trusted root")
 
-// A Root is one trust instance: the keys and certificates of one Sigstore and
-// the requirements a bundle has to meet under it.
+// A Root is one trust instance: the keys and certificates of one Sigstore. It
+// may lack parts; NewVerifier refuses one that lacks what is asked of it.
 type Root struct {
-	material *root.TrustedRoot
-	verifier *verify.Verifier
-	digest   digest.Digest
+	material  *root.TrustedRoot
+	operators map[string]string
+	digest    digest.Digest
+
+	once     sync.Once
+	verifier *Verifier
+	broken   error
 }
 
 // Load reads a trusted_root.json
@@ -58,28 +64,54 @@ func Load(path string) (*Root, error) {
 
 // Parse is Load for bytes.
 func Parse(data []byte) (*Root, error) {
+	r, err := Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return r, checkComplete(r.material)
+}
+
+// Decode is Parse for a root that need not stand alone: one of logs only, or
+// that of an instance without logs, as GitHub's for private repositories.
+func Decode(data []byte) (*Root, error) {
 	if err := strictjson.Check(data); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRoot, err)
 	}
-	material, err := root.NewTrustedRootFromJSON(data)
+	document, err := root.NewTrustedRootProtobuf(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRoot, err)
 	}
-	if err := checkComplete(material); err != nil {
-		return nil, err
-	}
-	// One verified entry or timestamp of each kind is required. A threshold
-	// above one would have to count distinct operators, which sigstore-go
-	// does not.
-	v, err := verify.NewVerifier(material,
-		verify.WithSignedCertificateTimestamps(1),
-		verify.WithTransparencyLog(1),
-		verify.WithObserverTimestamps(1),
-		verify.WithoutStatementPredicate())
+	material, err := root.NewTrustedRootFromProtobuf(document)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRoot, err)
 	}
-	return &Root{material: material, verifier: v, digest: digest.FromBytes(data)}, nil
+	return &Root{material: material, operators: operatorsOf(document), digest: digest.FromBytes(data)}, nil
+}
+
+// operatorsOf says who runs which log and timestamp authority, by its address:
+// two of one operator are one witness.
+func operatorsOf(document *prototrustroot.TrustedRoot) map[string]string {
+	operators := map[string]string{}
+	for _, log := range document.GetTlogs() {
+		if log.GetOperator() != "" {
+			operators[log.GetBaseUrl()] = log.GetOperator()
+		}
+	}
+	for _, tsa := range document.GetTimestampAuthorities() {
+		if tsa.GetOperator() != "" {
+			operators[tsa.GetUri()] = tsa.GetOperator()
+		}
+	}
+	return operators
+}
+
+// operator is who runs what is at the address, or the address, where the root
+// does not say.
+func (r *Root) operator(url string) string {
+	if name, ok := r.operators[url]; ok {
+		return name
+	}
+	return strings.TrimSuffix(url, "/")
 }
 
 // checkComplete refuses a root that would refuse everything for want of a part,
@@ -103,3 +135,12 @@ func checkComplete(m *root.TrustedRoot) error {
 
 // Digest is the SHA-256 of the trusted root as it was read.
 func (r *Root) Digest() digest.Digest { return r.digest }
+
+// Verify verifies a keyless bundle under the root alone.
+func (r *Root) Verify(data []byte, now time.Time) (*Verified, error) {
+	r.once.Do(func() { r.verifier, r.broken = NewVerifier(Options{Root: r}) })
+	if r.broken != nil {
+		return nil, r.broken
+	}
+	return r.verifier.Verify(Input{Bundle: data}, now)
+}

@@ -27,13 +27,15 @@ func TestVerify(t *testing.T) {
 	root, bundle := signed(t)
 	v, err := root.Verify(bundle, time.Now())
 	require.NoError(t, err)
-	require.Equal(t, trust.Signer{Issuer: verifytest.Issuer, Subject: verifytest.Subject}, v.Signer)
-	require.Equal(t, []string{verifytest.FulcioURL}, v.Authorities)
+	require.Equal(t, verifytest.Issuer, v.Signer.Issuer)
+	require.Equal(t, verifytest.Subject, v.Signer.Subject)
+	require.Equal(t, []string{verifytest.FulcioURL}, v.Signer.Authorities)
+	require.True(t, v.Logged)
 	require.WithinDuration(t, time.Now(), v.SignedAt, time.Minute)
 
 	claim, err := trust.DescribeUnverified(bundle)
 	require.NoError(t, err)
-	require.Equal(t, v.Signer, claim.Signer)
+	require.Equal(t, v.Signer.Subject, claim.Signer.Subject)
 	require.Equal(t, v.Payload, claim.Payload)
 }
 

@@ -5,11 +5,13 @@ package trust
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
-	"github.com/sigstore/sigstore-go/pkg/root"
-	"github.com/sigstore/sigstore-go/pkg/verify"
+	"github.com/opencontainers/go-digest"
+	"github.com/sigstore/sigstore-go/pkg/bundle"
+
+	"github.com/plombproject/plomb/verify/claim"
 )
 
 // MaxSkew is how far the clock of this machine may be behind the clock that
@@ -17,6 +19,14 @@ import (
 const MaxSkew = 5 * time.Minute
 
 var (
+	// ErrKeyed reports a bundle that was signed with a bare key, where a
+	// certificate is wanted.
+	ErrKeyed = errors.New("signed with a key, not with a certificate")
+
+	// ErrKeyless reports a bundle that was signed with a certificate, where one
+	// of the keys at hand is wanted.
+	ErrKeyless = errors.New("signed with a certificate, not with a key")
+
 	// ErrLogEntry reports a bundle without a provable entry in a transparency
 	// log that the root trusts.
 	ErrLogEntry = errors.New("no valid transparency log entry")
@@ -32,145 +42,175 @@ var (
 	// log has seen.
 	ErrSCT = errors.New("no valid signed certificate timestamp")
 
-	// ErrSignature reports a signature that does not fit the payload.
+	// ErrSignature reports a signature that does not fit what it is over, or
+	// is of none of the keys.
 	ErrSignature = errors.New("invalid signature")
 
 	// ErrLogKey reports a log entry under a key that was not in force when
 	// the signature was made.
 	ErrLogKey = errors.New("log key not in force at the time of signing")
 
-	// ErrClock reports a signature from the future: this machine's clock is
-	// wrong, or the timestamp authority's is.
+	// ErrClock reports a signature from the future, or a time before anything
+	// trusted existed: this machine's clock is wrong, or the timestamp
+	// authority's is.
 	ErrClock = errors.New("signed in the future")
 )
 
-// A Signer is who the certificate names.
-type Signer struct {
-	// Issuer is the OpenID Connect issuer that vouched for the signer.
-	Issuer string `json:"issuer"`
-	// Subject is the subject alternative name: a workflow, a mail address.
-	Subject string `json:"subject"`
-}
+// A Signer is who the certificate or the key names.
+type Signer = claim.Signer
 
-// A Verified bundle was signed by Signer, with the private key of a
-// certificate that was valid at the time.
-type Verified struct {
+// Input is what there is to verify.
+type Input struct {
+	// Bundle is a Sigstore bundle in JSON.
+	Bundle []byte
+	// Payload is, for a message signature, the message: cosign's simple signing
+	// document. For an attestation in cosign's old form it is the envelope as
+	// it was found, which the log may have by its hash.
 	Payload []byte
-	Signer  Signer
-	// Authorities are the URIs of the certificate authorities, as the trusted
-	// root names them, that the certificate leads to.
+	// Digests are those of which a message signature may be over one, if there
+	// is no Payload.
+	Digests []digest.Digest
+}
+
+// A Verified bundle was signed by Signer: with the private key of a certificate
+// that was valid at the time, or with one of the keys.
+type Verified struct {
+	// Payload is what was signed: the envelope's statement, or Input.Payload;
+	// nil where only Digest is known.
+	Payload []byte
+	// PayloadType is the envelope's; empty for a message signature.
+	PayloadType string
+	// Digest is that of the message: the one of Input.Digests, or the SHA-256
+	// of Input.Payload. Empty for an envelope.
+	Digest digest.Digest
+	Signer Signer
+	// Authorities are Signer.Authorities.
 	Authorities []string
-	// SignedAt is the earliest trusted time of signing.
+	// SignedAt is the earliest trusted time of signing; zero for a keyed trust
+	// under which there is none.
 	SignedAt time.Time
+	// Logged: a trusted log that was asked for has the signature.
+	Logged bool
 }
 
-// Verify checks everything about a bundle that needs neither the artifact nor
-// a policy. now is the time on this machine's clock.
-func (r *Root) Verify(data []byte, now time.Time) (*Verified, error) {
-	p, err := parseBundle(data)
+// Verify checks everything about a bundle that needs neither the image nor a
+// policy. now is the time on this machine's clock.
+func (v *Verifier) Verify(in Input, now time.Time) (*Verified, error) {
+	if now.Add(MaxSkew).Before(v.since) {
+		return nil, fmt.Errorf("%w: this machine's clock says %s, and nothing of the trusted root is older than %s; set the clock",
+			ErrClock, stamp(now), stamp(v.since))
+	}
+	p, err := parseBundle(in.Bundle)
 	if err != nil {
 		return nil, err
 	}
-	// The certificate is the signer's word until Verify returns; identity and
-	// artifact are checked by the steps after this one, which have both.
-	result, err := r.verifier.Verify(p.bundle, verify.NewPolicy(verify.WithoutArtifactUnsafe(), verify.WithoutIdentitiesUnsafe()))
-	if err != nil {
-		return nil, r.diagnose(p, err)
+	if v.keyed() {
+		return v.verifyKeyed(p, in, now)
 	}
-	times := result.VerifiedTimestamps
-	if err := r.checkLogKeys(p, times); err != nil {
+	return v.verifyKeyless(p, in, now)
+}
+
+// verifyKeyed finds the key that has signed first: every other proof has to be
+// about that key.
+func (v *Verifier) verifyKeyed(p *parsed, in Input, now time.Time) (*Verified, error) {
+	if p.certificate != nil {
+		return nil, fmt.Errorf("%w: its certificate is issued by %q", ErrKeyless, p.certificate.Issuer)
+	}
+	s, err := p.signed(in)
+	if err != nil {
 		return nil, err
 	}
-	v := &Verified{
-		Payload:     p.payload,
-		Signer:      signer(*result.Signature.Certificate),
-		Authorities: r.authorities(p, times),
-		SignedAt:    earliest(times),
+	i := slices.IndexFunc(v.keys, func(k Key) bool { return s.by(k, p.signature) })
+	if i < 0 {
+		return nil, fmt.Errorf("%w: it is of none of the %d trusted keys (the bundle hints at %q)", ErrSignature, len(v.keys), p.hint)
 	}
-	if v.SignedAt.After(now.Add(MaxSkew)) {
-		return nil, fmt.Errorf("%w: at %s, and this machine's clock says %s; set the clock", ErrClock,
-			v.SignedAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-	}
-	return v, nil
-}
-
-func signer(s certificate.Summary) Signer {
-	return Signer{Issuer: s.Issuer, Subject: s.SubjectAlternativeName}
-}
-
-func earliest(times []verify.TimestampVerificationResult) time.Time {
-	var first time.Time
-	for _, t := range times {
-		if first.IsZero() || t.Timestamp.Before(first) {
-			first = t.Timestamp
-		}
-	}
-	return first
-}
-
-// authorities lists the certificate authorities of the root that vouch for the
-// certificate at every verified time.
-func (r *Root) authorities(p *parsed, times []verify.TimestampVerificationResult) []string {
-	var uris []string
-	for _, ca := range r.material.FulcioCertificateAuthorities() {
-		fulcio, ok := ca.(*root.FulcioCertificateAuthority)
-		if !ok {
-			continue
-		}
-		vouches := len(times) > 0
-		for _, t := range times {
-			if _, err := ca.Verify(p.certificate, t.Timestamp); err != nil {
-				vouches = false
-			}
-		}
-		if vouches {
-			uris = append(uris, fulcio.URI)
-		}
-	}
-	return uris
-}
-
-// checkLogKeys demands that the log entries are under keys that were in force
-// at every verified time of signing. sigstore-go checks this for Rekor v1, whose
-// entries carry a time of their own, and not for v2
-// (https://github.com/sigstore/sigstore-go/issues/496). It does not tell which
-// of several entries it verified, so all of those in trusted logs are held to it.
-func (r *Root) checkLogKeys(p *parsed, times []verify.TimestampVerificationResult) error {
-	entries, err := p.bundle.TlogEntries()
+	key := v.keys[i]
+	proof, err := v.prove(p, signedBy{content: bareKey{key}, key: &key}, in.Payload, now)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrLogEntry, err)
+		return nil, err
 	}
-	trusted := 0
-	for _, entry := range entries {
-		log, ok := r.material.RekorLogs()[fmt.Sprintf("%x", entry.LogKeyID())]
-		if !ok {
-			continue
-		}
-		trusted++
-		if !inForce(log, times) {
-			return fmt.Errorf("%w: %s: the trusted root has its key from %s to %s", ErrLogKey, log.BaseURL,
-				log.ValidityPeriodStart.UTC().Format(time.RFC3339), end(log))
-		}
-	}
-	if trusted == 0 {
-		return ErrLogEntry
-	}
-	return nil
+	return proof.verified(s, Signer{Key: key.id}), nil
 }
 
-func inForce(log *root.TransparencyLog, times []verify.TimestampVerificationResult) bool {
+// verifyKeyless takes the client specification's order: log, time, certificate
+// at that time, signature.
+func (v *Verifier) verifyKeyless(p *parsed, in Input, now time.Time) (*Verified, error) {
+	if p.certificate == nil {
+		return nil, fmt.Errorf("%w: the trust wants a certificate", ErrKeyed)
+	}
+	s, err := p.signed(in)
+	if err != nil {
+		return nil, err
+	}
+	key, err := newKey(p.certificate.PublicKey, "")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	signer, err := signerOf(p.certificate)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	proof, err := v.prove(p, signedBy{content: bundle.NewCertificate(p.certificate)}, in.Payload, now)
+	if err != nil {
+		return nil, err
+	}
+	if signer.Authorities, err = v.checkCertificate(p.certificate, proof.times); err != nil {
+		return nil, err
+	}
+	if !s.by(key, p.signature) {
+		return nil, fmt.Errorf("%w: the certificate's key did not make it", ErrSignature)
+	}
+	return proof.verified(s, signer), nil
+}
+
+// proof is what logs and timestamp authorities say about a signature.
+type proof struct {
+	entries []logged
+	times   []witness
+}
+
+// prove verifies log entries and timestamps, and that there are as many as were
+// asked for.
+func (v *Verifier) prove(p *parsed, by signedBy, envelope []byte, now time.Time) (*proof, error) {
+	entries, err := v.entries(p, by, envelope)
+	if err != nil {
+		return nil, err
+	}
+	var logs, times []witness
+	for _, e := range entries {
+		logs = append(logs, e.witness)
+		if !e.time.IsZero() {
+			times = append(times, e.witness)
+		}
+	}
+	if n := operators(logs); n < v.logsAsked {
+		return nil, fmt.Errorf("%w: not enough verified log entries: %d operators have one in a log that the root trusts, want %d", ErrLogEntry, n, v.logsAsked)
+	}
+	stamps, reason, err := v.timestamped(p)
+	if err != nil {
+		return nil, err
+	}
+	times = append(times, stamps...)
+	switch n := operators(stamps); {
+	case n < v.timestampsAsked:
+		return nil, errors.Join(fmt.Errorf("%w: %d operators of trusted timestamp authorities have signed one, want %d", ErrTimestamp, n, v.timestampsAsked), reason)
+	// Without a time nobody knows whether the certificate, or the key of the
+	// log, was in force.
+	case len(times) == 0 && (!v.keyed() || v.logsAsked > 0):
+		return nil, errors.Join(fmt.Errorf("%w: neither a log nor a trusted timestamp authority has signed one", ErrTimestamp), reason)
+	}
 	for _, t := range times {
-		if t.Timestamp.Before(log.ValidityPeriodStart) ||
-			!log.ValidityPeriodEnd.IsZero() && t.Timestamp.After(log.ValidityPeriodEnd) {
-			return false
+		if t.time.After(now.Add(MaxSkew)) {
+			return nil, fmt.Errorf("%w: at %s, and this machine's clock says %s; set the clock", ErrClock, stamp(t.time), stamp(now))
 		}
 	}
-	return true
+	return &proof{entries, times}, checkLogKeys(entries, times)
 }
 
-func end(log *root.TransparencyLog) string {
-	if log.ValidityPeriodEnd.IsZero() {
-		return "now"
+func (p *proof) verified(s *signed, signer Signer) *Verified {
+	return &Verified{
+		Payload: s.payload, PayloadType: s.payloadType, Digest: s.digest,
+		Signer: signer, Authorities: signer.Authorities,
+		SignedAt: earliest(p.times), Logged: len(p.entries) > 0,
 	}
-	return log.ValidityPeriodEnd.UTC().Format(time.RFC3339)
 }

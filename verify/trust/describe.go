@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trust
+
+import (
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// A Claim is what an unverified bundle says of itself: to show, never to judge.
+type Claim struct {
+	// Signer is who the certificate names. For a bare key it has the key's ID,
+	// where the bundle's hint has that form.
+	Signer Signer
+	// Keyed: it was signed with a bare key, at which Hint points.
+	Keyed bool
+	Hint  string
+	// Payload and PayloadType are those of the envelope, empty for a signature
+	// over a message, of which Digest is then the hash.
+	Payload     []byte
+	PayloadType string
+	Digest      digest.Digest
+	// IssuedAt is when the certificate was issued, which for keyless signing is
+	// within minutes of the signature; zero for a bare key.
+	IssuedAt time.Time
+}
+
+// DescribeUnverified reads a bundle without verifying anything.
+func DescribeUnverified(data []byte) (*Claim, error) {
+	p, err := parseBundle(data)
+	if err != nil {
+		return nil, err
+	}
+	c := &Claim{Payload: p.GetDsseEnvelope().GetPayload(), PayloadType: p.GetDsseEnvelope().GetPayloadType()}
+	if message := p.GetMessageSignature(); message != nil {
+		algorithm, err := algorithmOf(message.GetMessageDigest().GetAlgorithm())
+		if err != nil {
+			return nil, err
+		}
+		c.Digest = digest.NewDigestFromBytes(algorithm, message.GetMessageDigest().GetDigest())
+	}
+	if p.certificate == nil {
+		c.Keyed, c.Hint = true, p.hint
+		// cosign and sigstore-go hint with the SHA-256 of the public key.
+		if sum, err := base64.StdEncoding.DecodeString(p.hint); err == nil && len(sum) == digest.SHA256.Size() {
+			c.Signer.Key = digest.NewDigestFromBytes(digest.SHA256, sum)
+		}
+		return c, nil
+	}
+	if c.Signer, err = signerOf(p.certificate); err != nil {
+		return nil, fmt.Errorf("%w: certificate: %w", ErrBundle, err)
+	}
+	c.IssuedAt = p.certificate.NotBefore.UTC()
+	return c, nil
+}
