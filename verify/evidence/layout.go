@@ -38,21 +38,22 @@ type Layout struct {
 var _ Location = (*Layout)(nil)
 
 // OpenLayout opens the layout that `DIR[:TAG]` names and finds the digest of
-// the image in it. Without a tag there must be exactly one.
+// the image in it. Without a tag there must be exactly one; what refers to an
+// image is none.
 func OpenLayout(spec string) (*Layout, digest.Digest, error) {
 	dir, tag := splitLayout(spec)
-	data, err := limit.ReadFile(filepath.Join(dir, ocispec.ImageIndexFile), document.MaxManifest)
+	l := &Layout{dir: dir}
+	entries, err := l.entries()
 	if err != nil {
-		return nil, "", fmt.Errorf("%w %s: %w; give a folder that holds %s", ErrLayout, dir, err, ocispec.ImageIndexFile)
-	}
-	var idx ocispec.Index
-	if err := strictjson.UnmarshalOpen(data, &idx); err != nil {
-		return nil, "", fmt.Errorf("%w %s: %s: %w", ErrLayout, dir, ocispec.ImageIndexFile, err)
+		return nil, "", err
 	}
 	var found []digest.Digest
 	var tags []string
-	for _, d := range idx.Manifests {
+	for _, d := range entries {
 		name := d.Annotations[ocispec.AnnotationRefName]
+		if tag == "" && isEvidence(d) {
+			continue
+		}
 		tags = append(tags, name)
 		if tag == "" || name == tag {
 			found = append(found, d.Digest)
@@ -63,7 +64,20 @@ func OpenLayout(spec string) (*Layout, digest.Digest, error) {
 		return nil, "", fmt.Errorf("%w %s: %d images match %q; say which as %sDIR:TAG, the tags are: %s",
 			ErrLayout, dir, len(found), tag, LayoutScheme, strings.Join(tags, " "))
 	}
-	return &Layout{dir: dir}, found[0], nil
+	return l, found[0], nil
+}
+
+// entries reads index.json.
+func (l *Layout) entries() ([]ocispec.Descriptor, error) {
+	data, err := limit.ReadFile(filepath.Join(l.dir, ocispec.ImageIndexFile), document.MaxManifest)
+	if err != nil {
+		return nil, fmt.Errorf("%w %s: %w; give a folder that holds %s", ErrLayout, l.dir, err, ocispec.ImageIndexFile)
+	}
+	var idx ocispec.Index
+	if err := strictjson.UnmarshalOpen(data, &idx); err != nil {
+		return nil, fmt.Errorf("%w %s: %s: %w", ErrLayout, l.dir, ocispec.ImageIndexFile, err)
+	}
+	return idx.Manifests, nil
 }
 
 // splitLayout takes the tag off, unless the whole is a folder whose name has a
@@ -90,14 +104,6 @@ func (l *Layout) Open(_ context.Context, kind document.Kind, dgst digest.Digest)
 	}
 	return f, nil
 }
-
-// Referrers implements Location.
-func (l *Layout) Referrers(context.Context, digest.Digest) ([]ocispec.Descriptor, error) {
-	return nil, nil
-}
-
-// Tagged implements Location.
-func (l *Layout) Tagged(context.Context, string) (digest.Digest, error) { return "", nil }
 
 // Requests is always 0.
 func (l *Layout) Requests() int { return 0 }

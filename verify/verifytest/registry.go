@@ -38,15 +38,19 @@ type Store struct {
 	status   map[digest.Digest]int
 	delay    time.Duration
 	requests []string
-	// referrers is whether the registry has the referrers API.
+	// order is that in which the blobs came.
+	order []digest.Digest
+	// referrers is whether the registry has the referrers API, lists are what
+	// it says instead of the truth.
 	referrers bool
+	lists     map[digest.Digest][]ocispec.Descriptor
 }
 
 // NewStore makes an empty store.
 func NewStore() *Store {
 	return &Store{
 		blobs: map[digest.Digest][]byte{}, types: map[digest.Digest]string{}, tags: map[string]digest.Digest{},
-		lies: map[digest.Digest][]byte{}, status: map[digest.Digest]int{},
+		lies: map[digest.Digest][]byte{}, status: map[digest.Digest]int{}, lists: map[digest.Digest][]ocispec.Descriptor{},
 	}
 }
 
@@ -55,6 +59,9 @@ func (s *Store) Add(data []byte, mediaType string) ocispec.Descriptor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	dgst := digest.FromBytes(data)
+	if _, known := s.blobs[dgst]; !known {
+		s.order = append(s.order, dgst)
+	}
 	s.blobs[dgst], s.types[dgst] = data, mediaType
 	return ocispec.Descriptor{MediaType: mediaType, Digest: dgst, Size: int64(len(data))}
 }
