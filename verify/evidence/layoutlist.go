@@ -20,22 +20,30 @@ import (
 // fallback tag and cosign's.
 var evidenceTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$`)
 
-// cosignKinds is how `cosign save` marks, in a folder with one image, what a
-// registry would have under a tag
+// How `cosign save` marks, in a folder with one image, what a registry would
+// have under a tag
 // (https://github.com/sigstore/cosign/blob/v3.1.3/pkg/oci/layout/index.go).
-var cosignKinds = map[string]string{
-	".sig": "dev.cosignproject.cosign/sigs",
-	".att": "dev.cosignproject.cosign/atts",
-}
+const (
+	annotationKind = "kind"
+	kindImage      = "dev.cosignproject.cosign/image"
+	kindIndex      = "dev.cosignproject.cosign/imageIndex"
+)
 
-const annotationCosignKind = "kind"
+var kindSuffixes = map[string]string{
+	"dev.cosignproject.cosign/sigs": ".sig",
+	"dev.cosignproject.cosign/atts": ".att",
+}
 
 // isEvidence reports whether an entry of index.json says that it is about an
 // image, and not one itself.
 func isEvidence(d ocispec.Descriptor) bool {
-	kind := d.Annotations[annotationCosignKind]
-	return d.ArtifactType != "" || evidenceTag.MatchString(d.Annotations[ocispec.AnnotationRefName]) ||
-		kind == cosignKinds[".sig"] || kind == cosignKinds[".att"]
+	return d.ArtifactType != "" || evidenceTag.MatchString(tagIn(d)) || kindSuffixes[d.Annotations[annotationKind]] != ""
+}
+
+// tagIn is the tag of an entry; some tools write the repository before it.
+func tagIn(d ocispec.Descriptor) string {
+	name := d.Annotations[ocispec.AnnotationRefName]
+	return name[strings.LastIndexByte(name, ':')+1:]
 }
 
 // Referrers implements Location: the entries of index.json with that subject,
@@ -50,7 +58,7 @@ func (l *Layout) Referrers(ctx context.Context, dgst digest.Digest) ([]ocispec.D
 	}
 	var list []ocispec.Descriptor
 	for _, d := range entries {
-		if d.Annotations[ocispec.AnnotationRefName] == fallbackTag(dgst) {
+		if tagIn(d) == fallbackTag(dgst) {
 			more, err := l.fallback(ctx, d.Digest)
 			if err != nil {
 				return nil, err
@@ -93,37 +101,30 @@ func (l *Layout) refers(ctx context.Context, dgst, subject digest.Digest) bool {
 	return strictjson.UnmarshalOpen(data, &m) == nil && m.Subject != nil && m.Subject.Digest == subject
 }
 
-// Tagged implements Location. A name with a repository, as some tools write,
-// counts by its tag.
+// Tagged implements Location.
 func (l *Layout) Tagged(_ context.Context, tag string) (digest.Digest, error) {
+	if !tagShape.MatchString(tag) {
+		return "", fmt.Errorf("%w: %q is not a tag", ErrReference, tag)
+	}
 	entries, err := l.entries()
 	if err != nil {
 		return "", err
 	}
+	var image digest.Digest
 	for _, d := range entries {
-		if name := d.Annotations[ocispec.AnnotationRefName]; name == tag || strings.HasSuffix(name, ":"+tag) {
+		kind := d.Annotations[annotationKind]
+		if kind == kindImage || kind == kindIndex {
+			image = d.Digest
+		}
+		if tagIn(d) == tag {
 			return d.Digest, nil
 		}
 	}
-	return l.saved(entries, tag), nil
-}
-
-// saved finds what cosign saved beside the one image of the folder.
-func (l *Layout) saved(entries []ocispec.Descriptor, tag string) digest.Digest {
-	var image, found digest.Digest
+	// What cosign saved is about the one image of the folder.
 	for _, d := range entries {
-		switch kind := d.Annotations[annotationCosignKind]; kind {
-		case "dev.cosignproject.cosign/image", "dev.cosignproject.cosign/imageIndex":
-			image = d.Digest
-		case "":
-		default:
-			if strings.HasSuffix(tag, ".sig") && kind == cosignKinds[".sig"] || strings.HasSuffix(tag, ".att") && kind == cosignKinds[".att"] {
-				found = d.Digest
-			}
+		if suffix := kindSuffixes[d.Annotations[annotationKind]]; suffix != "" && tag == fallbackTag(image)+suffix {
+			return d.Digest, nil
 		}
 	}
-	if image == "" || !strings.HasPrefix(tag, fallbackTag(image)+".") {
-		return ""
-	}
-	return found
+	return "", nil
 }
