@@ -74,13 +74,13 @@ func (s *Store) CosignSign(t testing.TB, sigstore *Sigstore, document []byte, op
 	t.Helper()
 	key, verifier, annotations := sigstore.cosignKey(t, &opts)
 	sig := sign(t, key, document)
-	annotations[CosignSignature] = encode64(sig)
+	annotations[CosignSignature] = cosignBase64(sig)
 	sum := sha256.Sum256(document)
 	sigstore.cosignEvidence(t, opts, annotations, sig, map[string]any{
 		"apiVersion": "0.0.1", "kind": "hashedrekord",
 		"spec": map[string]any{
 			"data":      map[string]any{"hash": map[string]any{"algorithm": "sha256", "value": hex.EncodeToString(sum[:])}},
-			"signature": map[string]any{"content": encode64(sig), "publicKey": map[string]any{"content": encode64(verifier)}},
+			"signature": map[string]any{"content": cosignBase64(sig), "publicKey": map[string]any{"content": cosignBase64(verifier)}},
 		},
 	})
 	desc := s.Add(document, TypeSimpleSigning)
@@ -94,7 +94,7 @@ func (s *Store) CosignAttest(t testing.TB, sigstore *Sigstore, statement []byte,
 	key, verifier, annotations := sigstore.cosignKey(t, &opts)
 	sig := sign(t, key, dsse.PAE(payloadType, statement))
 	envelope, err := json.Marshal(dsse.Envelope{
-		PayloadType: payloadType, Payload: encode64(statement), Signatures: []dsse.Signature{{Sig: encode64(sig)}},
+		PayloadType: payloadType, Payload: cosignBase64(statement), Signatures: []dsse.Signature{{Sig: cosignBase64(sig)}},
 	})
 	require.NoError(t, err)
 	hash := func(data []byte) map[string]any {
@@ -105,7 +105,7 @@ func (s *Store) CosignAttest(t testing.TB, sigstore *Sigstore, statement []byte,
 		"apiVersion": "0.0.1", "kind": "dsse",
 		"spec": map[string]any{
 			"envelopeHash": hash(envelope), "payloadHash": hash(statement),
-			"signatures": []any{map[string]any{"signature": encode64(sig), "verifier": encode64(verifier)}},
+			"signatures": []any{map[string]any{"signature": cosignBase64(sig), "verifier": cosignBase64(verifier)}},
 		},
 	})
 	annotations[CosignSignature] = ""
@@ -124,13 +124,13 @@ func (s *Sigstore) cosignKey(t testing.TB, opts *CosignOptions) (key *ecdsa.Priv
 		return opts.Key, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki(t, opts.Key.Public())}), annotations
 	}
 	key = newKey(t)
-	verifier = encodeCertificates(s.leaf(t, key, opts.BundleOptions))
+	verifier = cosignPEM(s.leaf(t, key, opts.BundleOptions))
 	annotations[CosignCertificate] = string(verifier)
-	annotations[CosignChain] = string(encodeCertificates(s.fulcio.cert, s.fulcioRoot.cert))
+	annotations[CosignChain] = string(cosignPEM(s.fulcio.cert, s.fulcioRoot.cert))
 	return key, verifier, annotations
 }
 
-func encodeCertificates(certs ...*x509.Certificate) []byte {
+func cosignPEM(certs ...*x509.Certificate) []byte {
 	var out []byte
 	for _, c := range certs {
 		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
@@ -142,7 +142,7 @@ func encodeCertificates(certs ...*x509.Certificate) []byte {
 func (s *Sigstore) cosignEvidence(t testing.TB, opts CosignOptions, annotations map[string]string, sig []byte, entry map[string]any) {
 	t.Helper()
 	if !opts.NoLogEntry {
-		annotations[CosignRekor] = s.promise(t, entry, opts.SignedAt.Unix())
+		annotations[CosignRekor] = s.cosignPromise(t, entry, opts.SignedAt.Unix())
 	}
 	if opts.Timestamp {
 		data, err := json.Marshal(map[string]any{"SignedRFC3161Timestamp": s.timestamp(t, sig, opts.SignedAt)})
@@ -151,14 +151,14 @@ func (s *Sigstore) cosignEvidence(t testing.TB, opts CosignOptions, annotations 
 	}
 }
 
-// promise is Rekor v1's: a signature over the entry, its place and its time.
+// cosignPromise is Rekor v1's: a signature over the entry, its place and its time.
 // Maps are encoded in the order of their keys, which is the canonical one.
-func (s *Sigstore) promise(t testing.TB, entry map[string]any, at int64) string {
+func (s *Sigstore) cosignPromise(t testing.TB, entry map[string]any, at int64) string {
 	t.Helper()
 	body, err := json.Marshal(entry)
 	require.NoError(t, err)
 	payload := map[string]any{
-		"body": encode64(body), "integratedTime": at, "logID": hex.EncodeToString(logID(t, s.rekor.Public())), "logIndex": 7,
+		"body": cosignBase64(body), "integratedTime": at, "logID": hex.EncodeToString(logID(t, s.rekor.Public())), "logIndex": 7,
 	}
 	signed, err := json.Marshal(payload)
 	require.NoError(t, err)
@@ -167,4 +167,4 @@ func (s *Sigstore) promise(t testing.TB, entry map[string]any, at int64) string 
 	return string(data)
 }
 
-func encode64(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
+func cosignBase64(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
