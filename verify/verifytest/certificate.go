@@ -3,7 +3,7 @@
 package verifytest
 
 import (
-	"crypto/ecdsa"
+	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -38,7 +38,7 @@ func timestampingUsage(t testing.TB) pkix.Extension {
 
 // leaf issues a signing certificate as Fulcio does: the subject is a URI, the
 // issuer an extension, and a certificate transparency log has seen it.
-func (s *Sigstore) leaf(t testing.TB, key *ecdsa.PrivateKey, opts BundleOptions) *x509.Certificate {
+func (s *Sigstore) leaf(t testing.TB, key crypto.Signer, opts BundleOptions) *x509.Certificate {
 	t.Helper()
 	subject, err := url.Parse(opts.Subject)
 	require.NoError(t, err)
@@ -51,17 +51,18 @@ func (s *Sigstore) leaf(t testing.TB, key *ecdsa.PrivateKey, opts BundleOptions)
 		KeyUsage:        x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
 		URIs:            []*url.URL{subject},
-		ExtraExtensions: []pkix.Extension{{Id: oidIssuerV2, Value: issuer}},
+		ExtraExtensions: append([]pkix.Extension{{Id: oidIssuerV2, Value: issuer}}, opts.Extensions...),
 	}
 	cert := s.certify(t, template, key)
 	if opts.NoSCT {
 		return cert
 	}
-	template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: oidSCTList, Value: s.scts(t, cert)})
+	orElse(&opts.SCTBy, s)
+	template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: oidSCTList, Value: opts.SCTBy.scts(t, cert, s.fulcio.cert)})
 	return s.certify(t, template, key)
 }
 
-func (s *Sigstore) certify(t testing.TB, template *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
+func (s *Sigstore) certify(t testing.TB, template *x509.Certificate, key crypto.Signer) *x509.Certificate {
 	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, template, s.fulcio.cert, key.Public(), s.fulcio.key)
 	require.NoError(t, err)
@@ -73,7 +74,7 @@ func (s *Sigstore) certify(t testing.TB, template *x509.Certificate, key *ecdsa.
 // scts is the SCT list extension for a certificate that does not have it yet
 // (RFC 6962, section 3.3): without it, its TBSCertificate is what the log
 // signs.
-func (s *Sigstore) scts(t testing.TB, cert *x509.Certificate) []byte {
+func (s *Sigstore) scts(t testing.TB, cert, issuer *x509.Certificate) []byte {
 	t.Helper()
 	sct := ct.SignedCertificateTimestamp{
 		SCTVersion: ct.V1,
@@ -87,7 +88,7 @@ func (s *Sigstore) scts(t testing.TB, cert *x509.Certificate) []byte {
 			EntryType: ct.PrecertLogEntryType,
 			Timestamp: sct.Timestamp,
 			PrecertEntry: &ct.PreCert{
-				IssuerKeyHash:  sha256.Sum256(s.fulcio.cert.RawSubjectPublicKeyInfo),
+				IssuerKeyHash:  sha256.Sum256(issuer.RawSubjectPublicKeyInfo),
 				TBSCertificate: cert.RawTBSCertificate,
 			},
 		},

@@ -14,7 +14,9 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,8 +36,15 @@ const (
 	// FulcioURL is the certificate authority's name in the trusted root.
 	FulcioURL = "https://fulcio.test"
 
-	logOrigin = "rekor.test"
-	validity  = time.Hour
+	// RekorURL and Rekor1URL are the logs' names in the trusted root, of
+	// version 2 and 1, and TSAURL is the timestamp authority's.
+	RekorURL  = "https://" + logOrigin
+	Rekor1URL = "https://" + log1Origin
+	TSAURL    = "https://tsa.test"
+
+	logOrigin  = "rekor.test"
+	log1Origin = "rekor1.test"
+	validity   = time.Hour
 )
 
 // authority is a certificate with its key.
@@ -44,24 +53,42 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// Sigstore is a certificate authority, a certificate transparency log, a
-// transparency log (Rekor v2) and a timestamp authority.
+// Sigstore is a certificate authority, a certificate transparency log, two
+// transparency logs (Rekor v2 and v1) and a timestamp authority.
 type Sigstore struct {
-	fulcioRoot, fulcio authority
-	tsaRoot, tsa       authority
-	ctLog, rekor       *ecdsa.PrivateKey
-	start              time.Time
+	fulcioRoot, fulcio   authority
+	tsaRoot, tsa         authority
+	ctLog, rekor, rekor1 *ecdsa.PrivateKey
+	start                time.Time
 }
 
-// NewSigstore makes a Sigstore with keys of its own.
+// NewSigstore makes a Sigstore with keys of its own, which are valid for an
+// hour before and after now.
 func NewSigstore(t testing.TB) *Sigstore {
 	t.Helper()
-	s := &Sigstore{ctLog: newKey(t), rekor: newKey(t), start: time.Now().Add(-validity)}
+	s := &Sigstore{ctLog: newKey(t), rekor: newKey(t), rekor1: newKey(t), start: time.Now().Add(-validity)}
 	s.fulcioRoot = s.issue(t, "fulcio root", nil, nil)
 	s.fulcio = s.issue(t, "fulcio", &s.fulcioRoot, nil)
 	s.tsaRoot = s.issue(t, "tsa root", nil, nil)
 	s.tsa = s.issue(t, "tsa", &s.tsaRoot, []pkix.Extension{timestampingUsage(t)})
 	return s
+}
+
+// ExpireFulcio lets the issuing certificate expire, so that it issues
+// certificates that outlive it.
+func (s *Sigstore) ExpireFulcio(t testing.TB, at time.Time) {
+	t.Helper()
+	template := *s.fulcio.cert
+	template.NotAfter = at
+	der, err := x509.CreateCertificate(rand.Reader, &template, s.fulcioRoot.cert, s.fulcio.key.Public(), s.fulcioRoot.key)
+	require.NoError(t, err)
+	s.fulcio.cert, err = x509.ParseCertificate(der)
+	require.NoError(t, err)
+}
+
+// CACert is the certificate authority's chain in PEM.
+func (s *Sigstore) CACert() []byte {
+	return append(pemOf("CERTIFICATE", s.fulcio.cert.Raw), pemOf("CERTIFICATE", s.fulcioRoot.cert.Raw)...)
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {
@@ -99,11 +126,13 @@ func (s *Sigstore) issue(t testing.TB, name string, parent *authority, leaf []pk
 
 // RootOptions spoil a trusted root.
 type RootOptions struct {
-	// RekorUntil ends the validity of the log's key.
+	// RekorUntil ends the validity of the logs' keys.
 	RekorUntil time.Time
-	// Without leaves a part out: certificateAuthorities, tlogs, ctlogs or
-	// timestampAuthorities.
+	// Without leaves parts out, with commas between them:
+	// certificateAuthorities, tlogs, ctlogs, timestampAuthorities.
 	Without string
+	// Operator runs the logs and the timestamp authority.
+	Operator string
 }
 
 // TrustedRoot is the trusted_root.json of the Sigstore.
@@ -117,19 +146,28 @@ func (s *Sigstore) TrustedRoot(t testing.TB, opts RootOptions) []byte {
 	m := &prototrustroot.TrustedRoot{
 		MediaType:              root.TrustedRootMediaType01,
 		CertificateAuthorities: []*prototrustroot.CertificateAuthority{s.chain(FulcioURL, until, s.fulcio, s.fulcioRoot)},
-		TimestampAuthorities:   []*prototrustroot.CertificateAuthority{s.chain("https://tsa.test", until, s.tsa, s.tsaRoot)},
-		Tlogs:                  []*prototrustroot.TransparencyLogInstance{s.log(t, "https://"+logOrigin, s.rekor, rekorUntil)},
-		Ctlogs:                 []*prototrustroot.TransparencyLogInstance{s.log(t, "https://ct.test", s.ctLog, until)},
+		TimestampAuthorities:   []*prototrustroot.CertificateAuthority{s.chain(TSAURL, until, s.tsa, s.tsaRoot)},
+		Tlogs: []*prototrustroot.TransparencyLogInstance{
+			s.log(t, RekorURL, s.rekor, rekorUntil),
+			s.log(t, Rekor1URL, s.rekor1, rekorUntil),
+		},
+		Ctlogs: []*prototrustroot.TransparencyLogInstance{s.log(t, "https://ct.test", s.ctLog, until)},
 	}
-	switch opts.Without {
-	case "certificateAuthorities":
-		m.CertificateAuthorities = nil
-	case "timestampAuthorities":
-		m.TimestampAuthorities = nil
-	case "tlogs":
-		m.Tlogs = nil
-	case "ctlogs":
-		m.Ctlogs = nil
+	for _, log := range m.GetTlogs() {
+		log.Operator = opts.Operator
+	}
+	m.TimestampAuthorities[0].Operator = opts.Operator
+	for part := range strings.SplitSeq(opts.Without, ",") {
+		switch part {
+		case "certificateAuthorities":
+			m.CertificateAuthorities = nil
+		case "timestampAuthorities":
+			m.TimestampAuthorities = nil
+		case "tlogs":
+			m.Tlogs = nil
+		case "ctlogs":
+			m.Ctlogs = nil
+		}
 	}
 	data, err := protojson.Marshal(m)
 	require.NoError(t, err)
@@ -167,6 +205,10 @@ func spki(t testing.TB, key crypto.PublicKey) []byte {
 	der, err := x509.MarshalPKIXPublicKey(key)
 	require.NoError(t, err)
 	return der
+}
+
+func pemOf(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
 func logID(t testing.TB, key crypto.PublicKey) []byte {
