@@ -41,9 +41,15 @@ func FuzzParse(f *testing.F) {
 			require.NotEmpty(t, p.Origin)
 			require.NotEmpty(t, p.Authorities)
 			for _, a := range p.Authorities {
-				require.NotEqual(t, a.Static == nil, a.Keyless == nil)
-				if a.Keyless != nil {
-					require.NotEmpty(t, a.Keyless.Identities)
+				kinds := 0
+				for _, is := range []bool{a.Static != nil, a.Trust.Keyless != nil, a.Trust.Key != nil, a.Trust.Notation != nil} {
+					if is {
+						kinds++
+					}
+				}
+				require.Equal(t, 1, kinds)
+				if a.Trust.Keyless != nil {
+					require.NotEmpty(t, a.Identities)
 				}
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"regexp"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/plombproject/plomb/verify/policy/spec"
 )
 
 // An Identity is one welcome signer. Issuer and subject are each compared
@@ -47,10 +49,6 @@ func oneOf(name, exact, expr string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-func (id *Identity) matches(s Signer) bool {
-	return matches(id.Issuer, id.IssuerRegExp, s.Issuer) && matches(id.Subject, id.SubjectRegExp, s.Subject)
-}
-
 func matches(exact string, re *regexp.Regexp, got string) bool {
 	if re != nil {
 		return re.MatchString(got)
@@ -73,19 +71,39 @@ func form(exact string, re *regexp.Regexp) string {
 // ForIdentity is the policy that a command line states with identity flags: it
 // matches every image and wants this one signer.
 func ForIdentity(id Identity) *Set {
-	const origin = "command line"
+	identities := []Identity{id}
+	return fromFlags("identity\n"+id.String(), Authority{
+		Name:       "identity-flags",
+		Trust:      Trust{Keyless: &KeylessTrust{}},
+		Identities: identities,
+		Keyless:    &Keyless{Identities: identities},
+	})
+}
+
+// ForKeys is the policy that a command line states with a key: it matches every
+// image and wants a signature by one of the public keys in PEM. hash is as in
+// key.hashAlgorithm, sha256 if empty.
+func ForKeys(pem, hash string) (*Set, error) {
+	var c compiler
+	a := Authority{Name: "key-flag"}
+	a.Trust.Key, a.keys = c.key(&spec.Key{At: commandLine, Data: pem, HashAlgorithm: hash})
+	if err := errors.Join(c.faults...); err != nil {
+		return nil, err
+	}
+	return fromFlags("key\n"+a.Trust.ID(), a), nil
+}
+
+const commandLine = "command line"
+
+func fromFlags(text string, a Authority) *Set {
+	a.Origin = commandLine
 	return &Set{
-		where:  origin,
-		digest: digest.FromString("identity\n" + id.String()),
+		where:  commandLine,
+		digest: digest.FromString(text),
 		policies: []Policy{{
-			Name: "identity-flags", Origin: origin, Mode: Enforce,
-			globs: []glob{everything()},
-			Authorities: []Authority{{
-				Name: "identity-flags", Origin: origin,
-				Trust:      Trust{Keyless: &KeylessTrust{}},
-				Identities: []Identity{id},
-				Keyless:    &Keyless{Identities: []Identity{id}},
-			}},
+			Name: a.Name, Origin: commandLine, Mode: Enforce,
+			globs:       []glob{everything()},
+			Authorities: []Authority{a},
 		}},
 	}
 }

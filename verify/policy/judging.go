@@ -4,73 +4,179 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/plombproject/plomb/verify/claim"
 )
 
-// Trusts are the trusts under which evidence for the policy has to be verified,
-// each once. A policy whose authorities are all static has none.
-func (p *Policy) Trusts() []Trust {
-	var trusts []Trust
-	seen := map[string]bool{}
-	for i := range p.Authorities {
-		a := &p.Authorities[i]
-		if a.Static != nil || seen[a.Trust.ID()] {
-			continue
-		}
-		seen[a.Trust.ID()] = true
-		trusts = append(trusts, a.Trust)
-	}
-	return trusts
+// satisfied is an authority that is, and what by.
+type satisfied struct {
+	authority *Authority
+	// claims are what it rests on.
+	claims []claim.Claim
+	// welcome are those and all other claims of welcome signers.
+	welcome []claim.Claim
+	// attestations are those that were wanted, by name.
+	attestations map[string][]attested
 }
 
 // Judge says whether the policy is satisfied with what is known about the
 // manifest of c, and if not, why not. It may be asked again when more is known;
-// where nothing is known there are no reasons.
+// an authority about which nothing is known gives no reason. If NeedsEvidence
+// is false, e may be nil.
 func (p *Policy) Judge(ctx context.Context, c Case, e Evidence) Judgement {
-	var j Judgement
-	for i := range p.Authorities {
-		a := &p.Authorities[i]
-		claims, reasons := a.judge(e)
-		if len(reasons) == 0 && (a.Static != nil || len(claims) > 0) {
-			return Judgement{Authority: a, Claims: claims}
-		}
-		j.Reasons = append(j.Reasons, reasons...)
+	if p.match {
+		return Judgement{Reasons: []error{fmt.Errorf("%w: spec.match", ErrNeedsPod)}}
 	}
-	return j
+	var found []satisfied
+	var reasons []error
+	for i := range p.Authorities {
+		s, why := p.Authorities[i].judge(ctx, c, e, p.conditions)
+		if s != nil {
+			found = append(found, *s)
+		}
+		reasons = append(reasons, why...)
+	}
+	if len(found) == 0 {
+		return Judgement{Reasons: reasons}
+	}
+	if p.whole != nil {
+		if err := p.judgeWhole(ctx, c, e, found); err != nil {
+			return Judgement{Reasons: append([]error{err}, reasons...)}
+		}
+	}
+	return p.settle(ctx, c, e, found, reasons)
 }
 
-// judge returns the claims that satisfy the authority, or why none does.
-func (a *Authority) judge(e Evidence) ([]claim.Claim, []error) {
+// settle looks for an authority for which all conditions hold.
+func (p *Policy) settle(ctx context.Context, c Case, e Evidence, found []satisfied, reasons []error) Judgement {
+	for _, s := range found {
+		out := hold(ctx, p.conditions, c, e, s.welcome)
+		if len(out.reasons) == 0 {
+			return Judgement{Authority: s.authority, Claims: s.claims, Exceptions: out.exceptions, ChangesAt: out.changesAt}
+		}
+		reasons = append(reasons, out.reasons...)
+	}
+	return Judgement{Reasons: reasons}
+}
+
+// judge says what the authority is satisfied by, or why it is not.
+func (a *Authority) judge(ctx context.Context, c Case, e Evidence, conditions []condition) (*satisfied, []error) {
 	if a.Static != nil {
 		if a.Static.Pass {
-			return nil, nil
+			return &satisfied{authority: a}, nil
 		}
-		return nil, []error{fmt.Errorf("%w: %s", ErrStatic, a.Static.Message)}
+		return nil, []error{a.Static.err()}
 	}
-	var welcome []claim.Claim
-	var reasons []error
-	for _, cl := range e.Claims(a.Trust) {
+	claims, reasons := sift(conditions, e.Claims(a.Trust))
+	s := &satisfied{authority: a}
+	for _, cl := range claims {
 		if err := a.welcomes(cl); err != nil {
 			reasons = append(reasons, err)
 			continue
 		}
-		welcome = append(welcome, cl)
+		s.welcome = append(s.welcome, cl)
 	}
-	if len(welcome) > 0 {
-		return welcome, nil
+	var err error
+	switch {
+	case len(s.welcome) == 0:
+		err = a.nobody()
+	case len(a.Attestations) > 0:
+		err = s.attest(ctx, c, e)
+	default:
+		err = s.sign()
+	}
+	if err == nil && len(s.claims) > 0 {
+		return s, nil
+	}
+	if err != nil {
+		reasons = append(reasons, err)
 	}
 	return nil, reasons
 }
 
-func (a *Authority) welcomes(c claim.Claim) error {
-	k := Keyless{URL: a.CertificateAuthority, Identities: a.Identities}
-	if err := k.welcomes(Signer{Issuer: c.Signer.Issuer, Subject: c.Signer.Subject, Authorities: c.Signer.Authorities}); err != nil {
-		return err
+func (s *Static) err() error {
+	if s.refusal != nil {
+		return s.refusal
 	}
-	if !c.IsSignature() {
-		return fmt.Errorf("%w: %s by %s", ErrNoSignature, c.PredicateType, c.Signer)
+	return fmt.Errorf("%w: %s", ErrStatic, s.Message)
+}
+
+// nobody is the reason of an authority without a welcome signer: none, unless
+// there could be more evidence where only a pod's secrets lead.
+func (a *Authority) nobody() error {
+	if a.secrets {
+		return fmt.Errorf("%w: source.signaturePullSecrets of authority %s", ErrNeedsPod, a.Name)
 	}
 	return nil
+}
+
+// sign takes the claims that are signatures.
+func (s *satisfied) sign() error {
+	var types []string
+	for _, cl := range s.welcome {
+		if cl.IsSignature() {
+			s.claims = append(s.claims, cl)
+			continue
+		}
+		types = append(types, cl.PredicateType)
+	}
+	if len(s.claims) > 0 {
+		return nil
+	}
+	err := fmt.Errorf("%w: %s stated only %s", ErrNoSignature, s.welcome[0].Signer, strings.Join(types, ", "))
+	return errors.Join(err, s.authority.nobody())
+}
+
+// welcomes says whether whoever made the claim may.
+func (a *Authority) welcomes(c claim.Claim) error {
+	if a.Format != "" && c.Format != a.Format {
+		return fmt.Errorf("%w: %s, wanted %s", ErrFormat, c.Format, a.Format)
+	}
+	switch {
+	case a.Trust.Keyless != nil:
+		return a.welcomesIdentity(c.Signer)
+	case a.Trust.Key != nil:
+		for _, key := range a.keys {
+			if key == c.Signer.Key {
+				return nil
+			}
+		}
+		return &IdentityError{Signer: c.Signer, Authority: a}
+	case a.Trust.Notation != nil:
+		// Whose certificate it is was part of the verification.
+		if c.Format == claim.Notation {
+			return nil
+		}
+		return fmt.Errorf("%w: %s, wanted %s", ErrFormat, c.Format, claim.Notation)
+	}
+	return &IdentityError{Signer: c.Signer, Authority: a}
+}
+
+func (a *Authority) welcomesIdentity(s claim.Signer) error {
+	if a.CertificateAuthority != "" && !contains(s.Authorities, a.CertificateAuthority) {
+		return fmt.Errorf("%w: issued by %s, wanted %s", ErrAuthority, strings.Join(s.Authorities, " "), a.CertificateAuthority)
+	}
+	refusal := &IdentityError{Signer: s, Authority: a}
+	for _, id := range a.Identities {
+		issuer, subject := matches(id.Issuer, id.IssuerRegExp, s.Issuer), matches(id.Subject, id.SubjectRegExp, s.Subject)
+		if issuer && subject {
+			return nil
+		}
+		if subject {
+			refusal.Similar = append(refusal.Similar, id)
+		}
+	}
+	return refusal
+}
+
+func contains(uris []string, want string) bool {
+	for _, u := range uris {
+		if strings.TrimSuffix(u, "/") == strings.TrimSuffix(want, "/") {
+			return true
+		}
+	}
+	return false
 }

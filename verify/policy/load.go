@@ -3,18 +3,15 @@
 package policy
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/plombproject/plomb/internal/limit"
 )
@@ -55,15 +52,18 @@ type File struct {
 // FromFiles is Load for files that are not on disk. where names the folder
 // that they stand for.
 func FromFiles(where string, files []File) (*Set, error) {
-	set := &Set{where: where}
+	set := &Set{where: where, roots: map[string]root{}}
 	var faults []error
 	sum := sha256.New()
 	for _, file := range files {
 		fmt.Fprintf(sum, "%s\n%d\n", filepath.Base(file.Name), len(file.Data))
 		sum.Write(file.Data)
-		policies, err := Parse(file.Name, file.Data)
+		p, err := parse(file.Name, file.Data)
 		faults = append(faults, err)
-		set.policies = append(set.policies, policies...)
+		set.policies = append(set.policies, p.policies...)
+		for _, doc := range p.roots {
+			faults = append(faults, set.addRoot(doc.Name, root{doc.At, doc.TrustRoot}))
+		}
 	}
 	faults = append(faults, unique(set.policies))
 	if err := errors.Join(faults...); err != nil {
@@ -73,22 +73,37 @@ func FromFiles(where string, files []File) (*Set, error) {
 	return set, nil
 }
 
-// Merge puts sets together: all their policies are in force.
+// addRoot refuses two TrustRoots of one name: which is believed must not depend
+// on the order of files.
+func (s *Set) addRoot(name string, r root) error {
+	if first, ok := s.roots[name]; ok {
+		return fmt.Errorf("%w: %s: TrustRoot %q is already in %s: rename one", ErrInvalid, r.at, name, first.at)
+	}
+	s.roots[name] = r
+	return nil
+}
+
+// Merge puts sets together: all their policies are in force. An image that no
+// policy is about is refused, whatever the sets had said.
 func Merge(sets ...*Set) (*Set, error) {
 	if len(sets) == 1 {
 		return sets[0], nil
 	}
-	all := &Set{}
+	all := &Set{roots: map[string]root{}}
 	sum := sha256.New()
 	var where []string
+	var faults []error
 	for _, s := range sets {
 		all.policies = append(all.policies, s.policies...)
+		for _, name := range s.TrustRoots() {
+			faults = append(faults, all.addRoot(name, s.roots[name]))
+		}
 		where = append(where, s.where)
 		fmt.Fprintln(sum, s.digest)
 	}
 	all.where = strings.Join(where, ", ")
 	all.digest = digest.NewDigest(digest.SHA256, sum)
-	return all, unique(all.policies)
+	return all, errors.Join(append(faults, unique(all.policies))...)
 }
 
 func list(path string) ([]string, error) {
@@ -127,29 +142,11 @@ func list(path string) ([]string, error) {
 	return files, nil
 }
 
-// Parse reads the documents of one policy file. It reports every fault it
-// finds, each with file and line.
+// Parse reads the policies of one file. It reports every fault it finds, each
+// with file and line.
 func Parse(file string, data []byte) ([]Policy, error) {
-	var policies []Policy
-	r := &reader{file: file}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	for {
-		var doc yaml.Node
-		err := dec.Decode(&doc)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, errors.Join(append(r.faults, fmt.Errorf("%w: %s: %w", ErrInvalid, file, err))...)
-		}
-		if p := r.document(&doc); p != nil {
-			policies = append(policies, *p)
-		}
-	}
-	if len(r.faults) > 0 {
-		return nil, errors.Join(r.faults...)
-	}
-	return policies, nil
+	p, err := parse(file, data)
+	return p.policies, err
 }
 
 // unique refuses two policies of one name: in a cluster the second would have

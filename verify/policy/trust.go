@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 )
 
 // Trust says under which roots and keys the evidence for an authority has to
@@ -74,4 +75,21 @@ func (t Trust) ID() string {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
+}
+
+// Roots are the names of the trusted roots that the trust needs, each once;
+// empty stands for the machine's. A trust in bare keys needs none.
+func (t Trust) Roots() []string {
+	var names []string
+	if t.Keyless != nil {
+		names = append(names, t.Keyless.Root)
+	}
+	if t.Log != nil {
+		names = append(names, t.Log.Root)
+	}
+	if t.Timestamp != nil {
+		names = append(names, t.Timestamp.Root)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -76,7 +76,7 @@ func Compile(name, src string) (*Program, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), MaxTime)
 	defer cancel()
 	return p, p.run(ctx, func() error {
-		if err := build(src).Err(); err != nil {
+		if err := fresh().CompileString(src).Err(); err != nil {
 			return faults(name, err)
 		}
 		return nil
@@ -104,10 +104,10 @@ func closed(name string, file *ast.File) error {
 	return errors.Join(all...)
 }
 
-// build makes a value in a context of its own: contexts are not safe for
-// concurrent use, and keep what they have seen.
-func build(src string) cue.Value {
-	return cuecontext.New(cuecontext.EvaluatorVersion(cuecontext.EvalStable)).CompileString(src)
+// fresh makes a context for one evaluation: contexts are not safe for concurrent
+// use, and keep what they have seen.
+func fresh() *cue.Context {
+	return cuecontext.New(cuecontext.EvaluatorVersion(cuecontext.EvalStable))
 }
 
 // Check unifies the policy with data, which is JSON. It returns nil if they
@@ -128,8 +128,8 @@ func (p *Program) Check(ctx context.Context, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, MaxTime)
 	defer cancel()
 	return p.run(ctx, func() error {
-		schema := build(p.src)
-		value := schema.Context().BuildExpr(expr)
+		c := fresh()
+		schema, value := c.CompileString(p.src), c.BuildExpr(expr)
 		if err := value.Err(); err != nil {
 			return fmt.Errorf("%w: %s: input: %w", ErrEvaluation, p.name, err)
 		}

@@ -26,7 +26,7 @@ type ImagePattern struct {
 }
 
 // Authority is one way to satisfy a policy: exactly one of Key, Keyless,
-// Static and, in an ImagePolicy, Notation; or RFC3161Timestamp alone.
+// Static and, in an ImagePolicy, Notation.
 type Authority struct {
 	At Origin `yaml:"-"`
 	// Name is for messages and for Policy; authority-N by default.

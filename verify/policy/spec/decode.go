@@ -133,7 +133,7 @@ func (d *decoder) object(path string, n *yaml.Node, v reflect.Value) {
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		f := known[name]
 		if f.tag.Get("required") != "" && (!given[name] || isEmpty(f.value)) {
-			d.fault(ErrInvalid, n, "%s is missing", join(path, name))
+			d.fault(ErrInvalid, n, "%s is missing or empty", join(path, name))
 		}
 	}
 }
