@@ -42,8 +42,13 @@ type attack struct {
 }
 
 func attacks(n, other *verifytest.Notary) []attack {
-	now := time.Now()
-	tsa := func(o *notation.Options) { o.TSAs = store{"tsa": n.TSA()} }
+	list := append(signerAttacks(other), timeAttacks(n, other)...)
+	list = append(list, contentAttacks()...)
+	return append(list, envelopeAttacks(n, other)...)
+}
+
+// signerAttacks are by people with certificates of some kind.
+func signerAttacks(other *verifytest.Notary) []attack {
 	return []attack{
 		{name: "another authority", options: func(o *notation.Options) { o.CAs = store{"acme": other.CA()} }, want: notation.ErrUntrusted},
 		{name: "no store for a signing authority", sign: verifytest.NotationOptions{SigningAuthority: true},
@@ -53,7 +58,20 @@ func attacks(n, other *verifytest.Notary) []attack {
 		{name: "identity with a comma in one value", sign: verifytest.NotationOptions{Subject: pkix.Name{Country: []string{"US"}, Province: []string{"WA"}, Organization: []string{"evil"}, CommonName: "release, O=plomb"}}, want: notation.ErrIdentity},
 		{name: "identity with two organizations", sign: verifytest.NotationOptions{Subject: pkix.Name{Country: []string{"US"}, Province: []string{"WA"}, Organization: []string{"plomb", "evil"}, CommonName: "release"}}, want: notation.ErrIdentity},
 		{name: "no country", sign: verifytest.NotationOptions{Subject: pkix.Name{Organization: []string{"plomb"}, CommonName: "release"}}, want: notation.ErrIdentity},
+		{name: "certificate for servers", sign: verifytest.NotationOptions{Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning, x509.ExtKeyUsageServerAuth}}, want: notation.ErrEnvelope},
+		{name: "certificate for timestamps", sign: verifytest.NotationOptions{Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}}, want: notation.ErrEnvelope},
+		{name: "certificate for anything", sign: verifytest.NotationOptions{Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}, want: notation.ErrEnvelope, lax: true},
+		{name: "small key", sign: verifytest.NotationOptions{Key: weak}, want: notation.ErrEnvelope},
+		{name: "SHA-1", sign: verifytest.NotationOptions{Weak: true}, want: notation.ErrEnvelope},
+		{name: "revocation not known", sign: verifytest.NotationOptions{CRL: deadEnd}, want: notation.ErrRevocation},
+	}
+}
 
+// timeAttacks are by people whose certificates are not good at the time.
+func timeAttacks(n, other *verifytest.Notary) []attack {
+	now := time.Now()
+	tsa := trustTSA(n)
+	return []attack{
 		{name: "expired certificate", sign: verifytest.NotationOptions{SignedAt: now.AddDate(0, -1, 0)}, want: notation.ErrValidity},
 		{name: "certificate of tomorrow", sign: verifytest.NotationOptions{CertificateFrom: now.Add(time.Hour)}, want: notation.ErrValidity},
 		{name: "stamped after the certificate expired", sign: verifytest.NotationOptions{SignedAt: now.AddDate(0, -1, 0), Timestamp: n, StampedAt: now}, options: tsa, want: notation.ErrValidity},
@@ -63,14 +81,16 @@ func attacks(n, other *verifytest.Notary) []attack {
 		{name: "signing authority of the future", sign: verifytest.NotationOptions{SigningAuthority: true, SignedAt: now.Add(8 * time.Minute)}, want: notation.ErrClock, lax: true},
 		{name: "signing authority with an expired certificate", sign: verifytest.NotationOptions{SigningAuthority: true, CertificateFrom: now.AddDate(0, -1, 0)}, want: notation.ErrValidity},
 		{name: "signature expired", sign: verifytest.NotationOptions{SignedAt: now.Add(-10 * time.Minute), Expiry: now.Add(-time.Minute)}, want: notation.ErrExpired},
+	}
+}
 
-		{name: "certificate for servers", sign: verifytest.NotationOptions{Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning, x509.ExtKeyUsageServerAuth}}, want: notation.ErrEnvelope},
-		{name: "certificate for timestamps", sign: verifytest.NotationOptions{Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}}, want: notation.ErrEnvelope},
-		{name: "certificate for anything", sign: verifytest.NotationOptions{Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}, want: notation.ErrEnvelope, lax: true},
-		{name: "small key", sign: verifytest.NotationOptions{Key: weak}, want: notation.ErrEnvelope},
-		{name: "SHA-1", sign: verifytest.NotationOptions{Weak: true}, want: notation.ErrEnvelope},
-		{name: "revocation not known", sign: verifytest.NotationOptions{CRL: deadEnd}, want: notation.ErrRevocation},
+func trustTSA(n *verifytest.Notary) func(*notation.Options) {
+	return func(o *notation.Options) { o.TSAs = store{"tsa": n.TSA()} }
+}
 
+// contentAttacks sign what should not be signed.
+func contentAttacks() []attack {
+	return []attack{
 		{name: "critical attribute", sign: verifytest.NotationOptions{Critical: map[string]any{"example.org/region": "eu"}}, want: notation.ErrCritical, lax: true},
 		{name: "plugin", sign: verifytest.NotationOptions{Critical: map[string]any{"io.cncf.notary.verificationPlugin": "com.example.kms"}}, want: notation.ErrPlugin},
 		{name: "plugin that is not critical", sign: verifytest.NotationOptions{Extra: map[string]any{"io.cncf.notary.verificationPlugin": "com.example.kms"}}, want: notation.ErrPlugin},
@@ -83,7 +103,13 @@ func attacks(n, other *verifytest.Notary) []attack {
 		{name: "target by SHA-512", sign: verifytest.NotationOptions{Payload: []byte(`{"targetArtifact":{"mediaType":"a/b","size":5,"digest":"sha512:` + strings.Repeat("0", 128) + `"}}`)}, want: notation.ErrPayload},
 		{name: "two targets", only: verifytest.NotationCOSE, want: notation.ErrPayload, lax: true,
 			sign: verifytest.NotationOptions{Payload: []byte(`{"targetArtifact":{"mediaType":"a/b","size":5,"digest":"sha256:` + strings.Repeat("0", 64) + `"},"targetArtifact":` + targetJSON + `}`)}},
+	}
+}
 
+// envelopeAttacks change the envelope after it was signed.
+func envelopeAttacks(n, other *verifytest.Notary) []attack {
+	tsa := trustTSA(n)
+	return []attack{
 		{name: "tampered payload", edit: tamper, want: notation.ErrSignature},
 		{name: "another's certificates", edit: func(t testing.TB, data []byte) []byte { return swapChain(t, data, n) }, want: notation.ErrSignature},
 		{name: "trusted root behind a chain of one's own", edit: func(t testing.TB, data []byte) []byte { return appendRoot(t, data, n, other) }, want: notation.ErrEnvelope},
@@ -234,7 +260,7 @@ func editCOSE(t testing.TB, data []byte, change func(*cose.Sign1Message)) []byte
 }
 
 func tamper(t testing.TB, data []byte) []byte {
-	payload := []byte(`{"targetArtifact":` + strings.Replace(targetJSON, "sha256:", "sha256:", 1) + `,"more":1}`)
+	payload := []byte(`{"targetArtifact":` + strings.Replace(targetJSON, `"size":5`, `"size":6`, 1) + `}`)
 	if kind(data) == verifytest.NotationCOSE {
 		return editCOSE(t, data, func(m *cose.Sign1Message) { m.Payload = payload })
 	}
@@ -265,14 +291,17 @@ func stampWith(t testing.TB, data, token []byte) []byte {
 
 // borrowStamp takes the timestamp of another signature.
 func borrowStamp(t testing.TB, data []byte, n *verifytest.Notary) []byte {
-	lender := n.Notation(t, target, verifytest.NotationOptions{Timestamp: n})
-	var token []byte
-	editJWS(t, lender, func(m map[string]any) {
+	return stampWith(t, data, stampOf(t, n.Notation(t, target, verifytest.NotationOptions{Timestamp: n})))
+}
+
+// stampOf reads the timestamp token of a JWS.
+func stampOf(t testing.TB, data []byte) (token []byte) {
+	editJWS(t, data, func(m map[string]any) {
 		var err error
 		token, err = base64.StdEncoding.DecodeString(m["header"].(map[string]any)["io.cncf.notary.timestampSignature"].(string))
 		require.NoError(t, err)
 	})
-	return stampWith(t, data, token)
+	return token
 }
 
 // chainOf reads the certificates of a signature.

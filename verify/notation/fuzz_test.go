@@ -47,6 +47,26 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
+// FuzzTimestamp looks for timestamp tokens that break a parser, or tell a time
+// that no authority has told.
+func FuzzTimestamp(f *testing.F) {
+	n := verifytest.NewNotary(f)
+	now := time.Now().Truncate(time.Second)
+	envelope := n.Notation(f, target, verifytest.NotationOptions{SignedAt: now, Timestamp: n})
+	f.Add(stampOf(f, envelope))
+	f.Add([]byte{0x30, 0x80, 0x00, 0x00})
+	o := options(n)
+	o.TSAs = store{"tsa": n.TSA()}
+	v, err := notation.NewVerifier(o)
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, token []byte) {
+		got, err := v.Verify(t.Context(), stampWith(t, envelope, token), verifytest.NotationJWS, now)
+		if err == nil {
+			require.Equal(t, now.UTC(), got.SignedAt)
+		}
+	})
+}
+
 // FuzzParseCertificates looks for files that break the reader of trust stores.
 func FuzzParseCertificates(f *testing.F) {
 	n := verifytest.NewNotary(f)

@@ -204,6 +204,16 @@ func TestRevocationLists(t *testing.T) {
 	}
 }
 
+func TestRevokedTimestampAuthority(t *testing.T) {
+	n := verifytest.NewNotary(t)
+	o := options(n)
+	o.TSAs, o.CRLs = store{"tsa": n.TSA()}, []*x509.RevocationList{n.RevokedTSA(t, time.Now())}
+	envelope := n.Notation(t, target, verifytest.NotationOptions{Timestamp: n})
+	_, err := verify(t, o, envelope, verifytest.NotationJWS, time.Now())
+	require.ErrorIs(t, err, notation.ErrRevoked)
+	require.ErrorContains(t, err, "timestamp authority")
+}
+
 func TestOptions(t *testing.T) {
 	n := verifytest.NewNotary(t)
 	leaf := chainOf(t, n.Notation(t, target, verifytest.NotationOptions{}))[0]
