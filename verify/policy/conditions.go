@@ -4,7 +4,8 @@ package policy
 
 import (
 	"context"
-	"slices"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/plombproject/plomb/verify/claim"
@@ -18,9 +19,9 @@ type condition interface {
 	name() string
 	// check says whether the condition holds for the claims that one satisfied
 	// authority rests on, and until when the clock alone cannot change that;
-	// zero for ever. The error is the reason why not, or that it could not be
-	// found out.
-	check(ctx context.Context, c Case, e Evidence, claims []claim.Claim) (changesAt time.Time, err error)
+	// zero for ever. The error is the reason why not, made by refuse, or that
+	// it could not be found out.
+	check(ctx context.Context, f *facts) (changesAt time.Time, err error)
 }
 
 // Names of the conditions that are not rules. An exception names them, all but
@@ -35,19 +36,22 @@ const (
 	conditionDeny           = "deny"
 )
 
-// conditionsOf builds the conditions of a policy, in the order in which they
-// are checked: what costs nothing first. It reports every fault of the policy
-// that it finds, each with file and line.
+// builders make the conditions, each those of one field, in the order in which
+// they are checked: what costs nothing first.
+var builders = []func(*builder, *spec.ImagePolicy){
+	buildDeny, buildLazyLayers, buildSignedIdentity, buildFreshness, buildRules, buildMaterials, buildByproducts, buildPackages,
+}
+
+// conditionsOf builds the conditions of a policy. It reports every fault of the
+// policy that it finds, each with file and line.
 func conditionsOf(p *spec.ImagePolicy) ([]condition, []error) {
 	var b builder
 	for _, build := range builders {
 		build(&b, p)
 	}
-	return b.except(p), b.faults
+	b.except(p.Exceptions)
+	return b.conditions, b.faults
 }
-
-// builders make the conditions, each those of one field.
-var builders = []func(*builder, *spec.ImagePolicy){}
 
 // A builder gathers conditions and what is wrong with a policy.
 type builder struct {
@@ -55,8 +59,37 @@ type builder struct {
 	faults     []error
 }
 
-// except applies the exceptions of a policy to its conditions.
-func (b *builder) except(*spec.ImagePolicy) []condition { return b.conditions }
+func (b *builder) add(at spec.Origin, c condition) {
+	b.conditions = append(b.conditions, &placed{condition: c, at: at})
+}
+
+func (b *builder) fault(at spec.Origin, format string, args ...any) {
+	b.faults = append(b.faults, fmt.Errorf("%w: %s: %w", ErrInvalid, at, fmt.Errorf(format, args...)))
+}
+
+// placed is a condition with the place it was written in, and the exceptions
+// from it.
+type placed struct {
+	condition
+	at         spec.Origin
+	exceptions []*exception
+}
+
+// check names the condition and its place in every error.
+func (p *placed) check(ctx context.Context, f *facts) (time.Time, error) {
+	changesAt, err := p.condition.check(ctx, f)
+	var refusal *ConditionError
+	switch {
+	case err == nil:
+	case errors.As(err, &refusal):
+		named := *refusal
+		named.Condition, named.Origin = p.name(), p.at
+		err = &named
+	default:
+		err = fmt.Errorf("%s (%s): %w", p.name(), p.at, err)
+	}
+	return changesAt, err
+}
 
 // An outcome is what the conditions of a policy say together.
 type outcome struct {
@@ -69,12 +102,16 @@ type outcome struct {
 	changesAt time.Time
 }
 
-// hold checks all conditions. It is what Judge calls: what several conditions
-// need is found out once.
+// hold checks all conditions over the claims of one satisfied authority. It is
+// what Judge calls: what several conditions need is found out once.
 func hold(ctx context.Context, conditions []condition, c Case, e Evidence, claims []claim.Claim) outcome {
 	var out outcome
+	f := newFacts(conditions, c, e, claims)
 	for _, cond := range conditions {
-		changesAt, err := cond.check(ctx, c, e, claims)
+		changesAt, err := cond.check(ctx, f)
+		if p, ok := cond.(*placed); ok && err != nil {
+			err = p.excuse(f, err, &out)
+		}
 		if err != nil {
 			out.reasons = append(out.reasons, err)
 		}
@@ -83,28 +120,39 @@ func hold(ctx context.Context, conditions []condition, c Case, e Evidence, claim
 	return out
 }
 
-// sieve is a condition that makes claims count for nothing. Judge asks welcome
-// about each claim before it looks for a satisfied authority, so that what a
+// sieve is a condition that makes claims count for nothing. Judge has sift ask
+// it about each claim before it looks for a satisfied authority, so that what a
 // denied signer says neither satisfies nor spoils anything.
 type sieve interface {
-	condition
 	welcome(claim.Claim) error
 }
 
 // sift leaves out the claims that a sieve among the conditions refuses, and
 // says why.
 func sift(conditions []condition, claims []claim.Claim) (welcome []claim.Claim, reasons []error) {
-	return slices.DeleteFunc(slices.Clone(claims), func(cl claim.Claim) bool {
-		for _, cond := range conditions {
-			if s, ok := cond.(sieve); ok {
-				if err := s.welcome(cl); err != nil {
-					reasons = append(reasons, err)
-					return true
-				}
+	for _, cl := range claims {
+		if err := refusedBySieve(conditions, cl); err != nil {
+			reasons = append(reasons, err)
+			continue
+		}
+		welcome = append(welcome, cl)
+	}
+	return welcome, reasons
+}
+
+func refusedBySieve(conditions []condition, cl claim.Claim) error {
+	for _, cond := range conditions {
+		p, ok := cond.(*placed)
+		if !ok {
+			continue
+		}
+		if s, ok := p.condition.(sieve); ok {
+			if err := s.welcome(cl); err != nil {
+				return err
 			}
 		}
-		return false
-	}), reasons
+	}
+	return nil
 }
 
 // earliest is the earlier of two times of which zero means never.
