@@ -38,6 +38,8 @@ type Repository struct {
 	Plain bool
 
 	t       testing.TB
+	seed    string
+	made    int
 	keys    map[string]ed25519.PrivateKey
 	root    *metadata.Metadata[metadata.RootType]
 	version int64
@@ -51,10 +53,14 @@ type Repository struct {
 var roles = []string{metadata.ROOT, metadata.TIMESTAMP, metadata.SNAPSHOT, metadata.TARGETS}
 
 // New makes a repository with its first root.json and no target.
-func New(t testing.TB) *Repository {
+func New(t testing.TB) *Repository { return NewSeeded(t, rand.Text()) }
+
+// NewSeeded makes the same repository whenever the seed is the same and Expires
+// is set for every role.
+func NewSeeded(t testing.TB, seed string) *Repository {
 	t.Helper()
 	r := &Repository{
-		t: t, keys: map[string]ed25519.PrivateKey{}, files: map[string][]byte{},
+		t: t, seed: seed, keys: map[string]ed25519.PrivateKey{}, files: map[string][]byte{},
 		Expires: map[string]time.Time{}, handlers: map[string]http.HandlerFunc{},
 	}
 	r.root = metadata.Root()
@@ -66,9 +72,10 @@ func New(t testing.TB) *Repository {
 }
 
 func (r *Repository) newKey(role string) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	require.NoError(r.t, err)
-	key, err := metadata.KeyFromPublicKey(public)
+	r.made++
+	seed := sha256.Sum256(fmt.Append(nil, r.seed, role, r.made))
+	private := ed25519.NewKeyFromSeed(seed[:])
+	key, err := metadata.KeyFromPublicKey(private.Public())
 	require.NoError(r.t, err)
 	require.NoError(r.t, r.root.Signed.AddKey(key, role))
 	r.keys[role] = private
