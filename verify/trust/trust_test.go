@@ -62,18 +62,34 @@ func TestSpoiltBytes(t *testing.T) {
 }
 
 // FuzzVerify: nothing that was not signed comes out as verified, and nothing
-// makes the verifier panic.
+// makes a verifier panic.
 func FuzzVerify(f *testing.F) {
-	root, bundle := signed(f)
-	good, err := root.Verify(bundle, time.Now())
+	s, key := verifytest.NewSigstore(f), verifytest.NewKey(f, "ed25519")
+	root, err := trust.Parse(s.TrustedRoot(f, verifytest.RootOptions{}))
 	require.NoError(f, err)
-	f.Add(bundle)
-	f.Add(bundle[:len(bundle)/2])
-	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","dsseEnvelope":{"signatures":[null]},"verificationMaterial":{"certificate":{}}}`))
-	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"tlogEntries":[{}],"publicKey":{}}}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if v, err := root.Verify(data, time.Now()); err == nil {
-			require.Equal(t, good.Payload, v.Payload)
+	verifiers := []*trust.Verifier{
+		verifier(f, trust.Options{Root: root}),
+		verifier(f, trust.Options{Root: root, Timestamp: &trust.TimestampRule{}}),
+		verifier(f, trust.Options{Keys: keysOf(f, "", key)}),
+		verifier(f, trust.Options{Keys: keysOf(f, "", key), Log: &trust.LogRule{Root: root}}),
+	}
+	payload := verifytest.Statement(f, []provenance.Subject{{Name: "image-id"}})
+	for _, opts := range []verifytest.BundleOptions{
+		{}, {Message: true}, {Key: key, NoLogEntry: true}, {Key: key, Message: true, Log: verifytest.HashedRekord},
+		{Log: verifytest.DSSE}, {Log: verifytest.Intoto001}, {Log: verifytest.Intoto002, AlsoLog: verifytest.RekorV2},
+	} {
+		f.Add(s.Bundle(f, payload, opts), payload)
+	}
+	good := s.Bundle(f, payload, verifytest.BundleOptions{})
+	f.Add(good[:len(good)/2], []byte{})
+	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","dsseEnvelope":{"signatures":[null]},"verificationMaterial":{"certificate":{}}}`), payload)
+	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"tlogEntries":[{}],"publicKey":{}}}`), payload)
+	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle+json;version=0.1","messageSignature":{"messageDigest":{}},"verificationMaterial":{"x509CertificateChain":{"certificates":[{}]}}}`), payload)
+	f.Fuzz(func(t *testing.T, data, message []byte) {
+		for _, v := range verifiers {
+			if got, err := v.Verify(trust.Input{Bundle: data, Payload: message}, time.Now()); err == nil {
+				require.Equal(t, payload, got.Payload)
+			}
 		}
 		_, _ = trust.DescribeUnverified(data)
 	})

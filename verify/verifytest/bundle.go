@@ -79,6 +79,8 @@ type BundleOptions struct {
 	NoPromise, NoProof bool
 	// LogOf logs another message's signature, by the same signer.
 	LogOf []byte
+	// TreeCheckpoint gives the log of version 2 a checkpoint like version 1's.
+	TreeCheckpoint bool
 	// EntryBody changes the body of a Rekor v1 entry before the log signs it.
 	EntryBody func([]byte) []byte
 
@@ -241,7 +243,10 @@ func (s *Sigstore) entry(t testing.TB, key crypto.Signer, of signedThing, opts B
 	require.NoError(t, err)
 	body, err = jsoncanonicalizer.Transform(body)
 	require.NoError(t, err)
-	leaf := rfc6962.DefaultHasher.HashLeaf(body)
+	leaf, origin := rfc6962.DefaultHasher.HashLeaf(body), logOrigin
+	if opts.TreeCheckpoint {
+		origin += " - 1"
+	}
 	return &protorekor.TransparencyLogEntry{
 		LogId:             &protocommon.LogId{KeyId: logID(t, s.rekor.Public())},
 		KindVersion:       &protorekor.KindVersion{Kind: "hashedrekord", Version: "0.0.2"},
@@ -249,7 +254,7 @@ func (s *Sigstore) entry(t testing.TB, key crypto.Signer, of signedThing, opts B
 		InclusionProof: &protorekor.InclusionProof{
 			TreeSize:   1,
 			RootHash:   leaf,
-			Checkpoint: &protorekor.Checkpoint{Envelope: checkpoint(t, logOrigin, logOrigin, opts.CheckpointBy.rekor, leaf)},
+			Checkpoint: &protorekor.Checkpoint{Envelope: checkpoint(t, logOrigin, origin, opts.CheckpointBy.rekor, leaf)},
 		},
 	}
 }
