@@ -18,6 +18,7 @@ import (
 	"slices"
 
 	"github.com/plombproject/plomb/internal/limit"
+	"github.com/plombproject/plomb/verify/policy"
 )
 
 var (
@@ -135,6 +136,10 @@ func (r *reading) finish(scopes []scope) (*Result, error) {
 	text, err := r.render(chosen)
 	if err != nil {
 		return nil, err
+	}
+	// What is written has to be readable, whatever was read.
+	if _, err := policy.FromFiles(r.src.Name, []policy.File{{Name: "imported.yaml", Data: text}}); err != nil {
+		return nil, fmt.Errorf("%w: %s: the policies that it would become are not sound: %w", ErrInexpressible, r.src.Name, err)
 	}
 	return &Result{Policy: text, Notes: r.notes}, nil
 }
