@@ -5,6 +5,8 @@ package evidence
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -28,6 +30,10 @@ const (
 	kindImage      = "dev.cosignproject.cosign/image"
 	kindIndex      = "dev.cosignproject.cosign/imageIndex"
 )
+
+// maxUnlisted bounds, in bytes, the blobs that are taken for manifests which
+// cosign did not list; those it writes have about one thousand.
+const maxUnlisted = 64 << 10
 
 var kindSuffixes = map[string]string{
 	"dev.cosignproject.cosign/sigs": ".sig",
@@ -68,6 +74,36 @@ func (l *Layout) Referrers(ctx context.Context, dgst digest.Digest) ([]ocispec.D
 		}
 		if l.refers(ctx, d.Digest, dgst) {
 			list = append(list, d)
+		}
+		if kind := d.Annotations[annotationKind]; kind == kindImage || kind == kindIndex {
+			more, err := l.unlisted(ctx, dgst)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, more...)
+		}
+	}
+	return list, nil
+}
+
+// unlisted finds the referrers among the blobs: `cosign save` writes them and
+// lists them nowhere, and `cosign load` looks for them in the same way.
+func (l *Layout) unlisted(ctx context.Context, subject digest.Digest) ([]ocispec.Descriptor, error) {
+	files, err := os.ReadDir(filepath.Join(l.dir, ocispec.ImageBlobsDir, digest.SHA256.String()))
+	if err != nil {
+		return nil, fmt.Errorf("%w %s: %w", ErrLayout, l.dir, err)
+	}
+	if len(files) > document.MaxEntries {
+		return nil, fmt.Errorf("%w: %s holds %d blobs, at most %d are looked at", limit.ErrTooLarge, l.dir, len(files), document.MaxEntries)
+	}
+	var list []ocispec.Descriptor
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil || info.Size() > maxUnlisted {
+			continue
+		}
+		if d := digest.NewDigestFromEncoded(digest.SHA256, f.Name()); l.refers(ctx, d, subject) {
+			list = append(list, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: d, Size: info.Size()})
 		}
 	}
 	return list, nil
