@@ -71,7 +71,7 @@ func parseBundle(data []byte) (*parsed, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBundle, err)
 	}
 	if p.version = versions[p.GetMediaType()]; p.version == 0 {
-		return nil, fmt.Errorf("%w: its media type is %q, versions 0.1 to 0.3 are known", ErrBundle, p.GetMediaType())
+		return nil, fmt.Errorf("%w: its media type is %q, versions 0.1 to 0.3 are known", ErrBundle, short(p.GetMediaType()))
 	}
 	if p.GetMessageSignature() == nil {
 		if err := p.checkEnvelope(); err != nil {
@@ -102,7 +102,7 @@ func (p *parsed) checkEnvelope() error {
 	// The payload type is part of what is signed. Under another type the same
 	// bytes mean something else.
 	if t := envelope.GetPayloadType(); t != provenance.PayloadType {
-		return fmt.Errorf("%w: its payload type is %q, want %q", ErrEnvelope, t, provenance.PayloadType)
+		return fmt.Errorf("%w: its payload type is %q, want %q", ErrEnvelope, short(t), provenance.PayloadType)
 	}
 	return nil
 }
@@ -181,6 +181,16 @@ func (p *parsed) signed(in Input) (*signed, error) {
 		return nil, fmt.Errorf("%w: it is over %s", ErrMessage, s.digest)
 	}
 	return s, nil
+}
+
+const maxQuoted = 200
+
+// short cuts what a stranger wrote down to what a message bears.
+func short(s string) string {
+	if len(s) > maxQuoted {
+		return s[:maxQuoted] + "…"
+	}
+	return s
 }
 
 func algorithmOf(a protocommon.HashAlgorithm) (digest.Algorithm, error) {

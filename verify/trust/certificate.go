@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -43,7 +42,7 @@ func (v *Verifier) checkCertificate(cert *x509.Certificate, times []witness) ([]
 	}
 	if len(chains) == 0 {
 		return nil, fmt.Errorf("%w: issued by %q, valid from %s to %s: %w", ErrCertificate,
-			cert.Issuer, stamp(cert.NotBefore), stamp(cert.NotAfter), reason)
+			short(cert.Issuer.String()), stamp(cert.NotBefore), stamp(cert.NotAfter), reason)
 	}
 	if v.ignoreSCT {
 		return uris, nil
@@ -156,7 +155,7 @@ func fulcioExtensions(cert *x509.Certificate) (map[string]string, error) {
 			}
 		}
 		if !utf8.ValidString(value) {
-			return nil, errors.New("extension " + e.Id.String() + " is no UTF-8: " + strconv.Quote(value))
+			return nil, errors.New("extension " + e.Id.String() + " is no UTF-8")
 		}
 		switch {
 		case n == 1:
@@ -171,7 +170,7 @@ func fulcioExtensions(cert *x509.Certificate) (map[string]string, error) {
 	case !both:
 		out["issuer"] = issuerV1
 	case issuer != issuerV1:
-		return nil, fmt.Errorf("it names two issuers, %q and %q", issuer, issuerV1)
+		return nil, fmt.Errorf("it names two issuers, %q and %q", short(issuer), short(issuerV1))
 	}
 	return out, nil
 }

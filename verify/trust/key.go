@@ -3,18 +3,16 @@
 package trust
 
 import (
-	"bytes"
 	"crypto"
-	"crypto/dsa" //nolint:staticcheck // To refuse it by name.
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -48,7 +46,7 @@ func (k Key) ID() digest.Digest { return k.id }
 // are over: sha256, sha384 or sha512; empty is sha256, or what fits the curve.
 // Errors are ErrKey.
 func ParseKeys(data []byte, hash string) ([]Key, error) {
-	blocks, err := pemBlocks(data)
+	blocks, err := decodePEM(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
@@ -59,6 +57,9 @@ func ParseKeys(data []byte, hash string) ([]Key, error) {
 			return nil, fmt.Errorf("%w: block %d: %w", ErrKey, i+1, err)
 		}
 		key, err := newKey(public, hash)
+		if err == nil {
+			err = key.complete()
+		}
 		if err != nil {
 			return nil, fmt.Errorf("block %d: %w", i+1, err)
 		}
@@ -67,32 +68,6 @@ func ParseKeys(data []byte, hash string) ([]Key, error) {
 		}
 	}
 	return keys, nil
-}
-
-// maxPEMBytes bounds PEM of policies and flags.
-const maxPEMBytes = 64 << 10
-
-// pemBlocks takes PEM apart, of which there must be some, and nothing else.
-func pemBlocks(data []byte) ([]*pem.Block, error) {
-	if len(data) > maxPEMBytes {
-		return nil, fmt.Errorf("%d bytes of PEM, more than %d", len(data), maxPEMBytes)
-	}
-	var blocks []*pem.Block
-	for rest := bytes.TrimSpace(data); len(rest) > 0; rest = bytes.TrimSpace(rest) {
-		// pem.Decode skips whatever stands before a block.
-		var block *pem.Block
-		if bytes.HasPrefix(rest, []byte("-----BEGIN ")) {
-			block, rest = pem.Decode(rest)
-		}
-		if block == nil {
-			return nil, fmt.Errorf("not PEM after block %d", len(blocks))
-		}
-		blocks = append(blocks, block)
-	}
-	if len(blocks) == 0 {
-		return nil, errors.New("no PEM")
-	}
-	return blocks, nil
 }
 
 func parsePublic(kind string, der []byte) (crypto.PublicKey, error) {
@@ -107,7 +82,8 @@ func parsePublic(kind string, der []byte) (crypto.PublicKey, error) {
 	return nil, fmt.Errorf("it is a %q, want PUBLIC KEY", kind)
 }
 
-// newKey holds a key against the list of what is trusted.
+// newKey holds a key against the list of what is trusted. It is good for
+// verifying signatures; a trusted key has to be completed.
 func newKey(public crypto.PublicKey, hash string) (Key, error) {
 	key := Key{public: public, hashes: []crypto.Hash{crypto.SHA256}}
 	switch p := public.(type) {
@@ -126,10 +102,8 @@ func newKey(public crypto.PublicKey, hash string) (Key, error) {
 		}
 	case ed25519.PublicKey:
 		hash, key.hashes = "", []crypto.Hash{crypto.SHA512}
-	case *dsa.PublicKey:
-		return Key{}, fmt.Errorf("%w: DSA is not trusted, use ECDSA on P-256", ErrKey)
 	default:
-		return Key{}, fmt.Errorf("%w: %T is not trusted, use ECDSA on P-256", ErrKey, public)
+		return Key{}, fmt.Errorf("%w: %s is not trusted, use ECDSA on P-256", ErrKey, strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%T", public), "*"), ".PublicKey"))
 	}
 	if hash != "" {
 		h, ok := hashes[digest.Algorithm(hash)]
@@ -138,10 +112,11 @@ func newKey(public crypto.PublicKey, hash string) (Key, error) {
 		}
 		key.hashes = []crypto.Hash{h}
 	}
-	return key, key.complete()
+	return key, nil
 }
 
-// complete works out the key's name, and the form sigstore-go wants it in.
+// complete works out the key's name, and the form that sigstore-go wants it in
+// to compare log entries with it.
 func (k *Key) complete() error {
 	der, err := x509.MarshalPKIXPublicKey(k.public)
 	if err != nil {

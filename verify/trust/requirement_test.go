@@ -41,6 +41,15 @@ func TestTreeCheckpoint(t *testing.T) {
 	require.ErrorIs(t, err, trust.ErrLogEntry)
 }
 
+// TestIntoto001IsOurs: sigstore-go refuses these entries.
+func TestIntoto001IsOurs(t *testing.T) {
+	st := newStand(t)
+	opts := verifytest.BundleOptions{Log: verifytest.Intoto001}
+	require.Error(t, bare(t, st.s.TrustedRoot(t, verifytest.RootOptions{}), st.s.Bundle(t, st.payload, opts)), "if it does not, ours can go")
+	_, err := st.verify(trust.Options{Root: st.root}, opts)
+	require.NoError(t, err)
+}
+
 // TestLogKeyValidity: a key that was retired proves nothing afterwards, unless
 // its entry was not asked for.
 func TestLogKeyValidity(t *testing.T) {
@@ -74,6 +83,32 @@ func TestIssuerExpiredBeforeTheCertificate(t *testing.T) {
 	require.ErrorIs(t, err, trust.ErrCertificate)
 	_, err = st.verify(o, verifytest.BundleOptions{SignedAt: time.Now().Add(-time.Minute)})
 	require.NoError(t, err, "both were valid then")
+}
+
+// TestTimestamperExpired: the authority's certificate has to be valid at the
+// time that it gives, whatever the root says of the authority.
+func TestTimestamperExpired(t *testing.T) {
+	st := newStand(t)
+	always := st.rootOf(st.s, verifytest.RootOptions{Always: true})
+	o := trust.Options{Keys: keysOf(t, "", st.key), Timestamp: &trust.TimestampRule{Root: always}}
+	_, err := st.verify(o, verifytest.BundleOptions{Key: st.key})
+	require.NoError(t, err)
+	_, err = st.verify(o, verifytest.BundleOptions{Key: st.key, SignedAt: time.Now().Add(-2 * time.Hour)})
+	require.ErrorIs(t, err, trust.ErrTimestamp)
+}
+
+// TestOldBundles have a chain, whose issuers count for nothing.
+func TestOldBundles(t *testing.T) {
+	st := newStand(t)
+	v02 := "application/vnd.dev.sigstore.bundle+json;version=0.2"
+	_, err := st.verify(trust.Options{Root: st.root}, verifytest.BundleOptions{MediaType: v02, Chain: true})
+	require.NoError(t, err)
+	_, err = st.verify(trust.Options{Root: st.root}, verifytest.BundleOptions{Chain: true})
+	require.ErrorIs(t, err, trust.ErrBundle)
+	other := verifytest.NewSigstore(t)
+	in := trust.Input{Bundle: other.Bundle(t, st.payload, verifytest.BundleOptions{MediaType: v02, Chain: true, LogBy: st.s, TimestampBy: st.s})}
+	_, err = verifier(t, trust.Options{Root: st.root}).Verify(in, time.Now())
+	require.ErrorIs(t, err, trust.ErrCertificate)
 }
 
 // TestThresholds: witnesses are operators, not entries.

@@ -114,7 +114,7 @@ func (v *Verifier) Verify(in Input, now time.Time) (*Verified, error) {
 // about that key.
 func (v *Verifier) verifyKeyed(p *parsed, in Input, now time.Time) (*Verified, error) {
 	if p.certificate != nil {
-		return nil, fmt.Errorf("%w: its certificate is issued by %q", ErrKeyless, p.certificate.Issuer)
+		return nil, fmt.Errorf("%w: its certificate is issued by %q", ErrKeyless, short(p.certificate.Issuer.String()))
 	}
 	s, err := p.signed(in)
 	if err != nil {
@@ -122,7 +122,7 @@ func (v *Verifier) verifyKeyed(p *parsed, in Input, now time.Time) (*Verified, e
 	}
 	i := slices.IndexFunc(v.keys, func(k Key) bool { return s.by(k, p.signature) })
 	if i < 0 {
-		return nil, fmt.Errorf("%w: it is of none of the %d trusted keys (the bundle hints at %q)", ErrSignature, len(v.keys), p.hint)
+		return nil, fmt.Errorf("%w: it is of none of the %d trusted keys (the bundle hints at %q)", ErrSignature, len(v.keys), short(p.hint))
 	}
 	key := v.keys[i]
 	proof, err := v.prove(p, signedBy{content: bareKey{key}, key: &key}, in.Payload, now)

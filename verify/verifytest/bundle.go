@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/json"
@@ -54,6 +55,8 @@ type BundleOptions struct {
 	MessageDigest []byte
 
 	Issuer, Subject string
+	// Chain gives the certificate with its issuers, as old bundles do.
+	Chain bool
 	// Extensions are further ones of the certificate.
 	Extensions  []pkix.Extension
 	PayloadType string
@@ -129,6 +132,13 @@ func (s *Sigstore) signer(t testing.TB, opts BundleOptions) (crypto.Signer, *pro
 	cert := s.leaf(t, opts.CertificateKey, opts)
 	material := &protobundle.VerificationMaterial{
 		Content: &protobundle.VerificationMaterial_Certificate{Certificate: &protocommon.X509Certificate{RawBytes: cert.Raw}},
+	}
+	if opts.Chain {
+		chain := &protocommon.X509CertificateChain{}
+		for _, c := range []*x509.Certificate{cert, s.fulcio.cert, s.fulcioRoot.cert} {
+			chain.Certificates = append(chain.Certificates, &protocommon.X509Certificate{RawBytes: c.Raw})
+		}
+		material.Content = &protobundle.VerificationMaterial_X509CertificateChain{X509CertificateChain: chain}
 	}
 	return opts.CertificateKey, material, pemOf("CERTIFICATE", cert.Raw)
 }

@@ -131,6 +131,8 @@ type RootOptions struct {
 	// Without leaves parts out, with commas between them:
 	// certificateAuthorities, tlogs, ctlogs, timestampAuthorities.
 	Without string
+	// Always puts every part in force at any time, as far as the root says.
+	Always bool
 	// Operator runs the logs and the timestamp authority.
 	Operator string
 }
@@ -157,6 +159,13 @@ func (s *Sigstore) TrustedRoot(t testing.TB, opts RootOptions) []byte {
 		log.Operator = opts.Operator
 	}
 	m.TimestampAuthorities[0].Operator = opts.Operator
+	if opts.Always {
+		m.TimestampAuthorities[0].ValidFor = always()
+		m.CertificateAuthorities[0].ValidFor = always()
+		for _, log := range m.GetTlogs() {
+			log.PublicKey.ValidFor = always()
+		}
+	}
 	for part := range strings.SplitSeq(opts.Without, ",") {
 		switch part {
 		case "certificateAuthorities":
@@ -180,6 +189,10 @@ func (s *Sigstore) chain(uri string, until time.Time, certs ...authority) *proto
 		chain.Certificates = append(chain.Certificates, &protocommon.X509Certificate{RawBytes: c.cert.Raw})
 	}
 	return &prototrustroot.CertificateAuthority{Uri: uri, CertChain: chain, ValidFor: s.period(until)}
+}
+
+func always() *protocommon.TimeRange {
+	return &protocommon.TimeRange{Start: &timestamppb.Timestamp{}}
 }
 
 func (s *Sigstore) period(until time.Time) *protocommon.TimeRange {
