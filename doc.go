@@ -40,7 +40,9 @@
 //	verify/image           digest → the manifests that a node could run
 //	verify/evidence        where images and bundles are, and the bytes of them
 //	verify/trust           bundle → payload and signer
-//	verify/binding         is the payload about this very manifest?
+//	verify/notation        Notary Project envelope → payload and signer
+//	verify/binding         what was signed → a claim about this very manifest
+//	verify/claim           what policies see of verified evidence
 //	verify/policy          is the signer welcome?
 //	verify/byproducts      which attestations beside the image the provenance names
 //	verify/decision        the outcome, as data
@@ -57,6 +59,7 @@
 //
 //	verify/internal/document  bytes by digest, parsed once
 //	verify/verifytest         a Sigstore in memory, images, and a registry that lies, for tests
+//	internal/durable          a file is the old one or the new one, never half of it
 //	internal/limit            no more bytes than one was told to read
 //	internal/strictjson       JSON that can be read in one way only
 //	integration               the stories on real daemons, with their harness:

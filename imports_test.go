@@ -129,7 +129,7 @@ var bans = []ban{
 		reason: "a policy language is known to the one package that evaluates it",
 	},
 	{
-		who: "./...", except: []string{"./verify/notation", "./integration/..."}, mayNot: []string{"github.com/notaryproject/...", "oras.land/..."},
+		who: "./...", except: []string{"./verify/notation", "./verify/verifytest", "./integration/..."}, mayNot: []string{"github.com/notaryproject/...", "oras.land/..."},
 		reason: "the Notary Project's library verifies envelopes for one step; registries are reached as containerd reaches them",
 	},
 	{

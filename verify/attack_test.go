@@ -98,7 +98,7 @@ func TestTrustedRootMissingOrBroken(t *testing.T) {
 		})
 	}
 	req := s.request(img.Index)
-	req.Trust = func() (*trust.Root, error) { return trust.Load("/nonexistent") }
+	req.Trust = verify.OneRoot(func() (*trust.Root, error) { return trust.Load("/nonexistent") })
 	refuse(t, verify.Verify(context.Background(), req), decision.Undecided, "trust-root", "--trusted-root")
 	req.Trust = nil
 	refuse(t, verify.Verify(context.Background(), req), decision.Undecided, "request", "")
@@ -198,8 +198,8 @@ func TestStatementsThatProveNothing(t *testing.T) {
 		change func(*provenance.Statement)
 		code   string
 	}{
-		{"predicate type", func(st *provenance.Statement) { st.PredicateType = "https://spdx.dev/Document" }, "predicate-type"},
-		{"statement type", func(st *provenance.Statement) { st.Type = "https://in-toto.io/Statement/v0.1" }, "statement"},
+		{"predicate type", func(st *provenance.Statement) { st.PredicateType = "https://spdx.dev/Document" }, "no-signature"},
+		{"statement type", func(st *provenance.Statement) { st.Type = "https://in-toto.io/Statement/v2" }, "statement"},
 		{"subject name", func(st *provenance.Statement) { st.Subject[0].Name = "sbom" }, "subject"},
 		{"platform lie", func(st *provenance.Statement) { st.Subject[0].Annotations["platform"] = "linux/arm64" }, "platform"},
 		{"no platform", func(st *provenance.Statement) { st.Subject[0].Annotations = nil }, "platform"},

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/containerd/platforms"
@@ -14,6 +15,7 @@ import (
 	"github.com/plombproject/plomb/provenance"
 	"github.com/plombproject/plomb/provenance/slsa"
 	"github.com/plombproject/plomb/verify/byproducts"
+	"github.com/plombproject/plomb/verify/claim"
 	"github.com/plombproject/plomb/verify/decision"
 	"github.com/plombproject/plomb/verify/image"
 	"github.com/plombproject/plomb/verify/policy"
@@ -37,8 +39,9 @@ func Examine(ctx context.Context, req Request) (*decision.Decision, []Vouched) {
 		return d, nil
 	}
 	vouched := []Vouched{}
-	for _, f := range r.found {
-		v := r.vouchedFor(f)
+	before := r.requests()
+	for i, f := range r.found {
+		v := r.vouchedFor(f, i)
 		if v != nil {
 			vouched = append(vouched, *v)
 		}
@@ -46,9 +49,7 @@ func Examine(ctx context.Context, req Request) (*decision.Decision, []Vouched) {
 			d.Attestations = append(d.Attestations, r.attestations(ctx, f, v)...)
 		}
 	}
-	if r.req.Location != nil {
-		d.Requests = r.req.Location.Requests()
-	}
+	d.Requests += r.requests() - before
 	return d, vouched
 }
 
@@ -100,36 +101,43 @@ func CheckAttestations(d *decision.Decision) error {
 // predicateSLSA starts the predicate types of BuildKit's own provenance.
 const predicateSLSA = "https://slsa.dev/provenance/"
 
-// vouchedFor finds the statement of a signer whom every policy welcomes.
-// Policies that want different signers have no statement in common, and nobody
-// vouches for the content of either.
-func (r *run) vouchedFor(f finding) *Vouched {
-	for i, signer := range f.judged {
-		if r.welcome(signer) {
-			return &Vouched{Manifest: f.manifest, Statement: f.statements[i], Signer: f.signers[i]}
+// vouchedFor finds the provenance that every policy rests on; i is the place of
+// the manifest among those found. Policies that rest on different signatures
+// have no statement in common, and nobody vouches for the content of either.
+func (r *run) vouchedFor(d *dossier, i int) *Vouched {
+	for _, c := range d.all {
+		if c.Scope == claim.Chain || c.PredicateType != provenance.PredicateSLSA1 || !r.restsOn(c, i) {
+			continue
+		}
+		if st, err := provenance.ParseStatement(c.Statement); err == nil {
+			return &Vouched{Manifest: d.manifest, Statement: st, Signer: d.signer(c)}
 		}
 	}
 	return nil
 }
 
-func (r *run) welcome(signer policy.Signer) bool {
+// restsOn reports whether every policy that wants evidence is satisfied by c,
+// and at least one is.
+func (r *run) restsOn(c claim.Claim, i int) bool {
 	some := false
 	for _, rule := range r.rules {
-		if !rule.policy.NeedsEvidence() {
+		if !rule.policy.NeedsEvidence() || i >= len(rule.judgements) {
 			continue
 		}
-		a, _ := rule.policy.Satisfied([]policy.Signer{signer})
-		if a == nil && rule.policy.Mode == policy.Enforce {
+		is := slices.ContainsFunc(rule.judgements[i].Claims, func(other claim.Claim) bool {
+			return other.Evidence == c.Evidence && other.PredicateType == c.PredicateType
+		})
+		if !is && rule.policy.Mode == policy.Enforce {
 			return false
 		}
-		some = some || a != nil
+		some = some || is
 	}
 	return some
 }
 
 // attestations says of each attestation beside a manifest whether the verified
 // provenance names it. It never changes the verdict.
-func (r *run) attestations(ctx context.Context, f finding, v *Vouched) []decision.Attestation {
+func (r *run) attestations(ctx context.Context, f *dossier, v *Vouched) []decision.Attestation {
 	var p *slsa.Provenance
 	if v != nil {
 		p = new(slsa.Provenance)

@@ -3,10 +3,15 @@
 package verify
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/containerd/platforms"
 
+	"github.com/plombproject/plomb/provenance"
+	"github.com/plombproject/plomb/verify/binding"
+	"github.com/plombproject/plomb/verify/claim"
 	"github.com/plombproject/plomb/verify/decision"
 	"github.com/plombproject/plomb/verify/policy"
 )
@@ -15,23 +20,28 @@ import (
 type rule struct {
 	policy    policy.Policy
 	authority *policy.Authority
+	// judgements are what it says of each manifest.
+	judgements []policy.Judgement
 	// refusal is nil if and only if the policy is satisfied.
 	refusal error
 	verdict decision.Verdict
+	// before is the refusal that the policy passes over, because the image was
+	// verified before.
+	before error
 }
 
 // conclude judges every rule and puts the decision together. obstacle is why
 // no evidence could be had at all, if so.
-func (r *run) conclude(rules []*rule, obstacle error) *decision.Decision {
-	for _, rule := range rules {
-		r.judge(rule, obstacle)
+func (r *run) conclude(ctx context.Context, obstacle error) *decision.Decision {
+	for _, rule := range r.rules {
+		r.judge(ctx, rule, obstacle)
 		r.d.Rules = append(r.d.Rules, rule.data())
 		r.check("identity", fmt.Sprintf("policy %s (%s)", rule.policy.Name, rule.policy.Origin), rule.refusal)
 	}
-	for _, f := range r.found {
-		r.d.Manifests = append(r.d.Manifests, f.data(rules))
+	for i, d := range r.found {
+		r.d.Manifests = append(r.d.Manifests, d.data(r.rules, i))
 	}
-	r.settle(rules)
+	r.settle()
 	return r.finish()
 }
 
@@ -44,29 +54,45 @@ func (r *run) refused(err error) *decision.Decision {
 
 // judge decides what one policy says: authorities are alternatives, and every
 // manifest that could be run must satisfy one.
-func (r *run) judge(rule *rule, obstacle error) {
+func (r *run) judge(ctx context.Context, rule *rule, obstacle error) {
 	rule.verdict = decision.Allow
-	authority, reasons := rule.policy.Satisfied(nil)
-	if authority != nil {
-		rule.authority = authority
-		return
-	}
-	switch {
-	case !rule.policy.NeedsEvidence():
-		rule.refuse(worst(reasons))
-	case obstacle != nil:
-		rule.refuse(obstacle)
-	case len(r.found) == 0:
-		rule.refuse(ErrNotExamined)
-	}
-	for _, f := range r.found {
-		authority, reasons := rule.policy.Satisfied(f.judged)
-		if authority == nil {
-			rule.refuse(worst(append(reasons, f.refusals...)))
-		} else if rule.authority == nil {
-			rule.authority = authority
+	if len(r.found) == 0 {
+		j := rule.policy.Judge(ctx, r.nowhere(), nothing{})
+		switch {
+		case j.Satisfied() && !rule.policy.NeedsEvidence():
+			rule.authority = j.Authority
+		case !rule.policy.NeedsEvidence():
+			rule.refuse(worst(j.Reasons))
+		case obstacle != nil:
+			rule.refuse(obstacle)
+		default:
+			rule.refuse(ErrNotExamined)
 		}
 	}
+	for _, d := range r.found {
+		j := rule.policy.Judge(ctx, d.file, d.evidence)
+		rule.judgements = append(rule.judgements, j)
+		if !j.Satisfied() {
+			reasons := append(j.Reasons, d.refusals...)
+			if r.unusable != nil {
+				// A root that cannot be used might have vouched for it.
+				reasons = append(reasons, r.unusable)
+			}
+			rule.refuse(r.inTime(ctx, worst(reasons)))
+		} else if rule.authority == nil {
+			rule.authority = j.Authority
+		}
+	}
+	rule.passOver(r.verifiedBefore())
+}
+
+// nowhere is the case of a policy that is judged without a manifest.
+func (r *run) nowhere() policy.Case {
+	return policy.Case{Name: r.req.Name, Digest: r.req.Descriptor.Digest, Now: r.req.Now()}
+}
+
+func (r *run) verifiedBefore() bool {
+	return r.req.VerifiedBefore != nil && r.req.VerifiedBefore(r.req.Descriptor.Digest)
 }
 
 // refuse keeps the gravest reason: a no counts more than a don't-know.
@@ -77,11 +103,27 @@ func (r *rule) refuse(err error) {
 	}
 }
 
+// passOver admits what could not be checked and was allowed before, where the
+// policy says so. What was checked and is bad stays refused.
+func (r *rule) passOver(before bool) {
+	if r.verdict == undecided && before && r.policy.AllowsIfVerifiedBefore() {
+		r.before, r.refusal, r.verdict = r.refusal, nil, decision.Allow
+	}
+}
+
 // settle takes the rules together: all of them must be satisfied. A policy in
 // warn mode is heard and not obeyed.
-func (r *run) settle(rules []*rule) {
+func (r *run) settle() {
 	var decisive *rule
-	for _, rule := range rules {
+	for _, rule := range r.rules {
+		if rule.before != nil {
+			r.d.Warnings = append(r.d.Warnings, decision.OneLine(fmt.Sprintf("%v; it was allowed before, which policy %s (%s) accepts", rule.before, rule.policy.Name, rule.policy.Origin)))
+		}
+		for _, j := range rule.judgements {
+			for _, exception := range j.Exceptions {
+				r.d.Warnings = append(r.d.Warnings, decision.OneLine(fmt.Sprintf("exception: %s; policy %s (%s)", exception, rule.policy.Name, rule.policy.Origin)))
+			}
+		}
 		if rule.refusal == nil {
 			continue
 		}
@@ -93,12 +135,12 @@ func (r *run) settle(rules []*rule) {
 			decisive = rule
 		}
 	}
-	if len(rules) == 0 {
+	if len(r.rules) == 0 {
 		r.d.Code, r.d.Reason = CodeInternal, "no policy was judged"
 		return
 	}
 	if decisive == nil {
-		r.d.Verdict, r.d.Reason = decision.Allow, decision.OneLine(r.praise(rules))
+		r.d.Verdict, r.d.Reason = decision.Allow, decision.OneLine(r.praise())
 		return
 	}
 	r.d.Code, r.d.Verdict, _ = classify(decisive.refusal)
@@ -110,36 +152,59 @@ func (r *rule) reason() string {
 }
 
 // praise says why an image is allowed.
-func (r *run) praise(rules []*rule) string {
-	for _, rule := range rules {
-		if rule.refusal != nil || rule.authority == nil || rule.authority.Keyless == nil {
-			continue
-		}
-		for _, signer := range r.found[0].judged {
-			if a, _ := rule.policy.Satisfied([]policy.Signer{signer}); a == nil {
-				continue
+func (r *run) praise() string {
+	for _, rule := range r.rules {
+		for _, j := range rule.judgements {
+			if rule.refusal == nil && j.Satisfied() && len(j.Claims) > 0 {
+				return fmt.Sprintf("signed by %s, policy %s (%s)", j.Claims[0].Signer, rule.policy.Name, rule.policy.Origin)
 			}
-			return fmt.Sprintf("signed by %s (issuer %s), policy %s (%s)", signer.Subject, signer.Issuer, rule.policy.Name, rule.policy.Origin)
 		}
 	}
-	for _, rule := range rules {
+	for _, rule := range r.rules {
+		if rule.before != nil {
+			return fmt.Sprintf("verified before, policy %s (%s)", rule.policy.Name, rule.policy.Origin)
+		}
 		if rule.refusal == nil {
 			return fmt.Sprintf("policy %s (%s) admits it without evidence", rule.policy.Name, rule.policy.Origin)
 		}
 	}
-	return "only policies in warn mode refuse it: " + rules[0].reason()
+	return "only policies in warn mode refuse it: " + r.rules[0].reason()
 }
 
 func (r *run) finish() *decision.Decision {
+	r.d.Requests += r.requests()
+	r.d.ChangesAt = r.changesAt()
+	return r.d
+}
+
+// requests counts the answers of all registries that were asked.
+func (r *run) requests() int {
+	n := 0
 	if r.req.Location != nil {
-		r.d.Requests = r.req.Location.Requests()
+		n = r.req.Location.Requests()
 	}
-	// What could not be checked may be known the next moment.
+	for _, location := range r.elsewhere {
+		n += location.Requests()
+	}
+	return n
+}
+
+// changesAt is the earliest time at which the clock could change the verdict.
+// What could not be checked may be known the next moment.
+func (r *run) changesAt() *time.Time {
 	if r.d.Verdict == undecided {
 		now := r.d.DecidedAt
-		r.d.ChangesAt = &now
+		return &now
 	}
-	return r.d
+	var first *time.Time
+	for _, rule := range r.rules {
+		for _, j := range rule.judgements {
+			if at := j.ChangesAt.UTC(); !j.ChangesAt.IsZero() && (first == nil || at.Before(*first)) {
+				first = &at
+			}
+		}
+	}
+	return first
 }
 
 func (r *rule) data() decision.Rule {
@@ -152,22 +217,36 @@ func (r *rule) data() decision.Rule {
 	return d
 }
 
-// data is the finding as the decision shows it.
-func (f finding) data(rules []*rule) decision.Manifest {
+// data is the dossier as the decision shows it; i is its place among them.
+func (d *dossier) data(rules []*rule, i int) decision.Manifest {
 	m := decision.Manifest{
-		Digest:   f.manifest.Entry.Digest,
-		Config:   f.manifest.Manifest.Config.Digest,
-		Platform: platforms.Format(f.manifest.Platform),
-		Verdict:  decision.Allow,
-		Signers:  f.signers,
+		Digest: d.file.Manifest, Config: d.file.ImageID, Platform: platforms.Format(d.file.Platform),
+		Verdict: decision.Allow, Signers: []decision.Signer{},
 	}
-	if m.Signers == nil {
-		m.Signers = []decision.Signer{}
+	for _, c := range d.all {
+		m.Signers = append(m.Signers, d.signer(c))
 	}
 	for _, rule := range rules {
-		if a, reasons := rule.policy.Satisfied(f.judged); a == nil && rule.policy.Mode == policy.Enforce && m.Verdict != deny {
-			_, m.Verdict, _ = classify(worst(append(reasons, f.refusals...)))
+		if i < len(rule.judgements) && !rule.judgements[i].Satisfied() && rule.refusal != nil &&
+			rule.policy.Mode == policy.Enforce && m.Verdict != deny {
+			_, m.Verdict, _ = classify(worst(append(rule.judgements[i].Reasons, d.refusals...)))
 		}
 	}
 	return m
+}
+
+func (d *dossier) signer(c claim.Claim) decision.Signer {
+	s := decision.Signer{
+		Issuer: c.Signer.Issuer, Subject: c.Signer.Subject, Key: c.Signer.Key, X509: c.Signer.X509,
+		Bundle: c.Evidence, Where: c.Where, Format: string(c.Format), Kind: string(c.Kind), Scope: string(c.Scope),
+		PredicateType: c.PredicateType, Logged: c.Logged, Names: c.Names,
+	}
+	if st, err := provenance.ParseStatement(c.Statement); err == nil {
+		s.Foretold = binding.Foretold(st, d.file.Platform)
+	}
+	if !c.SignedAt.IsZero() {
+		at := c.SignedAt.UTC()
+		s.SignedAt = &at
+	}
+	return s
 }

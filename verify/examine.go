@@ -4,71 +4,62 @@ package verify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/plombproject/plomb/provenance"
 	"github.com/plombproject/plomb/verify/binding"
-	"github.com/plombproject/plomb/verify/decision"
+	"github.com/plombproject/plomb/verify/claim"
 	"github.com/plombproject/plomb/verify/evidence"
 	"github.com/plombproject/plomb/verify/image"
 	"github.com/plombproject/plomb/verify/policy"
-	"github.com/plombproject/plomb/verify/trust"
 )
 
-// A finding is everything learnt about one manifest.
-type finding struct {
-	manifest image.Manifest
-	// signers have a valid signature for this manifest; judged and statements
-	// are the same signers, and what each of them signed.
-	signers    []decision.Signer
-	judged     []policy.Signer
-	statements []*provenance.Statement
-	// refusals are why other bundles do not count.
-	refusals []error
-}
-
-// examine goes through the bundles that could be about m until the rules are
-// satisfied or there are no more.
-func (r *run) examine(ctx context.Context, m image.Manifest, rules []*rule) {
-	f := finding{manifest: m}
+// examine goes through what could be about m until the policies are satisfied
+// or there is no more.
+func (r *run) examine(ctx context.Context, img *image.Image, m image.Manifest) *dossier {
+	d := r.open(img, m)
+	if r.satisfied(ctx, d) {
+		return d
+	}
 	seen := map[digest.Digest]bool{}
-	for c, err := range r.candidates(ctx, m) {
+	for c, err := range r.candidates(ctx, d) {
 		if err == nil && seen[c.Digest] {
 			continue
 		}
-		if err == nil {
-			seen[c.Digest] = true
-			err = r.weigh(c, &f)
-		}
 		if err != nil {
-			err = r.inTime(ctx, err)
-			r.check("evidence", c.Where, err)
-			f.refusals = append(f.refusals, err)
+			d.refuse(c.Where, r.inTime(ctx, err))
 			continue
 		}
-		if satisfied(rules, f.judged) {
-			break
+		seen[c.Digest] = true
+		if d.weigh(ctx, c) && r.satisfied(ctx, d) {
+			return d
 		}
 	}
-	if len(f.judged) == 0 && len(f.refusals) == 0 {
-		err := r.unsigned(m)
-		r.check("evidence", m.Entry.Digest.String(), err)
-		f.refusals = append(f.refusals, err)
+	if len(d.all) == 0 && len(d.refusals) == 0 {
+		d.refuse(m.Entry.Digest.String(), r.unsigned(m))
 	}
-	r.found = append(r.found, f)
+	return d
 }
 
-// candidates goes through all sources, at most MaxCandidates bundles.
-func (r *run) candidates(ctx context.Context, m image.Manifest) func(func(evidence.Candidate, error) bool) {
+// candidates goes through all sources, at most MaxCandidates signatures.
+func (r *run) candidates(ctx context.Context, d *dossier) func(func(evidence.Candidate, error) bool) {
+	subject := evidence.Subject{Entry: d.manifest.Entry, Siblings: d.manifest.Siblings, Indexes: d.target.Indexes}
 	return func(yield func(evidence.Candidate, error) bool) {
 		n := 0
-		for _, source := range r.req.Sources {
-			for c, err := range source.Candidates(ctx, evidence.Subject{Entry: m.Entry, Siblings: m.Siblings}) {
+		for source, err := range r.sources() {
+			if err != nil {
+				if !yield(evidence.Candidate{Where: "source of a policy"}, err) {
+					return
+				}
+				continue
+			}
+			for c, err := range source.Candidates(ctx, subject) {
 				if n++; n > evidence.MaxCandidates {
 					yield(evidence.Candidate{Where: c.Where}, fmt.Errorf("%w: more than %d", ErrManyCandidates, evidence.MaxCandidates))
 					return
@@ -81,52 +72,147 @@ func (r *run) candidates(ctx context.Context, m image.Manifest) func(func(eviden
 	}
 }
 
-// weigh verifies one bundle and, if it speaks of this manifest, adds its
-// signer to the finding.
-func (r *run) weigh(c evidence.Candidate, f *finding) error {
+// sources are the places of the image itself, then those that policies name.
+// They are not bound to the policy that names them: what counts is who signed.
+func (r *run) sources() func(func(evidence.Source, error) bool) {
+	return func(yield func(evidence.Source, error) bool) {
+		for _, s := range r.req.Sources {
+			if !yield(s, nil) {
+				return
+			}
+		}
+		for _, rule := range r.rules {
+			for _, a := range rule.policy.Authorities {
+				for _, s := range a.Sources {
+					location, err := r.locate(s.Repository)
+					if err != nil {
+						if !yield(nil, err) {
+							return
+						}
+						continue
+					}
+					for _, source := range evidence.SourcesIn(location, s.TagPrefix) {
+						if !yield(source, nil) {
+							return
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// locate opens the repository that a policy names; "" is the image's own.
+func (r *run) locate(repository string) (evidence.Location, error) {
+	if repository == "" {
+		return r.req.Location, nil
+	}
+	if known, ok := r.elsewhere[repository]; ok {
+		return known, nil
+	}
+	if r.req.Locate == nil {
+		return nil, fmt.Errorf("%w: a policy says that evidence is in %s", ErrOffline, repository)
+	}
+	location, err := r.req.Locate(repository)
+	if err != nil {
+		return nil, err
+	}
+	r.elsewhere[repository] = location
+	return location, nil
+}
+
+// weigh verifies one candidate under every trust that could accept it, and
+// reports whether a claim about the manifest came of it.
+func (d *dossier) weigh(ctx context.Context, c evidence.Candidate) bool {
+	r := d.run
 	r.d.Basis.Bundles = appendNew(r.d.Basis.Bundles, c.Digest)
-	v, err := r.verifyBundle(c)
+	gained, wanted := false, false
+	var reasons []error
+	for _, rule := range r.rules {
+		for _, t := range rule.policy.Trusts() {
+			if !wants(t, form(c)) {
+				continue
+			}
+			wanted = true
+			claims, err := d.claimsOf(ctx, c, t)
+			if err != nil {
+				reasons = append(reasons, r.inTime(ctx, err))
+				continue
+			}
+			for _, made := range claims {
+				d.add(t.ID(), made)
+			}
+			gained = true
+		}
+	}
+	if !wanted {
+		d.refuse(c.Where, fmt.Errorf("%w: %s", ErrUnwanted, form(c)))
+	} else if !gained {
+		d.refuse(c.Where, worst(reasons))
+	}
+	return gained
+}
+
+// claimsOf are the claims about the manifest that a candidate makes under a
+// trust.
+func (d *dossier) claimsOf(ctx context.Context, c evidence.Candidate, t policy.Trust) ([]claim.Claim, error) {
+	target := d.target
+	target.Attestations = c.Attestations
+	signed, err := d.run.verify(ctx, c, t, target)
+	if err != nil {
+		return nil, err
+	}
+	made, err := binding.Bind(signed, target)
+	if err != nil {
+		return nil, err
+	}
+	claims := []claim.Claim{*made}
+	if made.Scope == claim.Chain {
+		claims, err = d.chain(ctx, *made)
+	} else {
+		err = d.checkPlatform(ctx, made)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.run.check("binding", fmt.Sprintf("%s (%s) by its %s in %s", d.file.Manifest, platforms.Format(d.file.Platform), made.Scope, c.Where), nil)
+	return claims, nil
+}
+
+// checkPlatform compares what the index says with what the image's config says,
+// where neither index nor platform was signed: else a registry could offer the
+// signed arm64 image to amd64 nodes.
+func (d *dossier) checkPlatform(ctx context.Context, c *claim.Claim) error {
+	if c.Scope != claim.Manifest || c.Platform != "" || d.manifest.Entry.Platform == nil {
+		return nil
+	}
+	data, err := d.Config(ctx)
 	if err != nil {
 		return err
 	}
-	m := f.manifest
-	target := binding.Target{
-		Manifest:         m.Entry.Digest,
-		Platform:         m.Platform,
-		Document:         m.Manifest,
-		EntryAnnotations: m.Entry.Annotations,
+	var p ocispec.Platform
+	if err := json.Unmarshal(data, &p); err != nil {
+		return fmt.Errorf("%w: config %s: %w", ErrMalformed, d.file.ImageID, err)
 	}
-	st, err := binding.Check(v.Payload, target)
-	if err != nil {
-		return err
+	got, want := platforms.Normalize(p), platforms.Normalize(*d.manifest.Entry.Platform)
+	if got.OS != want.OS || got.Architecture != want.Architecture {
+		return fmt.Errorf("%w: its config is for %s, the index says %s", ErrPlatform, platforms.Format(got), platforms.Format(want))
 	}
-	r.check("binding", fmt.Sprintf("%s (%s) in %s", m.Entry.Digest, platforms.Format(m.Platform), c.Where), nil)
-	f.statements = append(f.statements, st)
-	f.judged = append(f.judged, policy.Signer{Issuer: v.Signer.Issuer, Subject: v.Signer.Subject, Authorities: v.Authorities})
-	f.signers = append(f.signers, decision.Signer{
-		Issuer: v.Signer.Issuer, Subject: v.Signer.Subject, SignedAt: v.SignedAt.UTC(), Bundle: c.Digest,
-		Foretold: binding.Foretold(st, target),
-	})
 	return nil
 }
 
-func (r *run) verifyBundle(c evidence.Candidate) (*trust.Verified, error) {
-	key := c.Digest.String()
-	known, ok := r.verified[key]
-	if !ok {
-		known.result, known.err = r.root.Verify(c.Bundle, r.req.Now())
-		r.verified[key] = known
-		r.check("trust", "bundle "+key, known.err)
-	}
-	return known.result, known.err
+// refuse notes why a candidate does not count.
+func (d *dossier) refuse(where string, err error) {
+	d.run.check("evidence", where, err)
+	d.refusals = append(d.refusals, err)
 }
 
-// unsigned says where a bundle could have been.
+// unsigned says where a signature could have been.
 func (r *run) unsigned(m image.Manifest) error {
 	if len(r.d.Basis.Indexes) == 0 {
-		return fmt.Errorf("%w: a bare manifest, and an embedded bundle needs an image index", ErrUnsigned)
+		return fmt.Errorf("%w: a bare manifest, and no signature refers to it", ErrUnsigned)
 	}
-	return fmt.Errorf("%w: no signature bundle in the image index for %s", ErrUnsigned, platforms.Format(m.Platform))
+	return fmt.Errorf("%w: no signature bundle in the image index for %s, and none refers to it", ErrUnsigned, platforms.Format(m.Platform))
 }
 
 // checkName refuses a name that policies could not be matched with, or that
@@ -143,9 +229,9 @@ func checkName(name string, dgst digest.Digest) error {
 }
 
 // satisfied reports whether nothing more has to be looked at.
-func satisfied(rules []*rule, signers []policy.Signer) bool {
-	for _, r := range rules {
-		if a, _ := r.policy.Satisfied(signers); a == nil {
+func (r *run) satisfied(ctx context.Context, d *dossier) bool {
+	for _, rule := range r.rules {
+		if !rule.policy.Judge(ctx, d.file, d.evidence).Satisfied() {
 			return false
 		}
 	}
@@ -164,14 +250,18 @@ func appendNew(list []digest.Digest, dgst digest.Digest) []digest.Digest {
 // worst picks the reason to give first: see Refusals.
 func worst(reasons []error) error {
 	var top error
-	topRank := -1
 	for _, err := range reasons {
-		if _, _, rank := classify(err); rank > topRank {
-			top, topRank = err, rank
+		if top == nil || rank(err) > rank(top) {
+			top = err
 		}
 	}
 	if top == nil {
 		return errors.New("no reason was given")
 	}
 	return top
+}
+
+func rank(err error) int {
+	_, _, rank := classify(err)
+	return rank
 }

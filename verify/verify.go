@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/containerd/platforms"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/plombproject/plomb/verify/decision"
@@ -15,7 +16,6 @@ import (
 	"github.com/plombproject/plomb/verify/image"
 	"github.com/plombproject/plomb/verify/internal/document"
 	"github.com/plombproject/plomb/verify/policy"
-	"github.com/plombproject/plomb/verify/trust"
 )
 
 // A Request is what Verify needs. Nothing has a default that would admit an
@@ -29,16 +29,25 @@ type Request struct {
 	Descriptor ocispec.Descriptor
 	// Policy is the set in force.
 	Policy *policy.Set
-	// Trust gives the trusted root. It is asked only if a policy wants a
+	// Trust gives the trusted roots. It is asked only if a policy wants a
 	// signature, so a static policy works without one.
-	Trust func() (*trust.Root, error)
+	Trust TrustSource
 	// Location is where the image is.
 	Location evidence.Location
-	// Sources are the places to look for bundles, cheapest first; nil is
-	// those embedded in the image index.
+	// Sources are the places to look for signatures, cheapest first; nil is
+	// all that Location has, see evidence.Sources.
 	Sources []evidence.Source
+	// Locate opens another repository, for policies whose evidence lies
+	// elsewhere or who judge base images. Nil: there is none.
+	Locate func(repository string) (evidence.Location, error)
+	// Notation is the folder for the Notary Project: trust stores in
+	// x509/TYPE/NAME, revocation lists in crl, see docs/notation.md.
+	Notation string
 	// Platform matches what the node could run; nil is this machine.
 	Platform platforms.Matcher
+	// VerifiedBefore tells whether the digest was allowed before under this
+	// policy. Nil: never.
+	VerifiedBefore func(digest.Digest) bool
 	// Attestations asks for the attestations beside an allowed image as well,
 	// which costs requests. A node has no use for them.
 	Attestations bool
@@ -60,23 +69,23 @@ func (r *run) decide(ctx context.Context) *decision.Decision {
 	if err != nil {
 		return r.refused(err)
 	}
-	if !needEvidence(rules) {
-		return r.conclude(rules, nil)
+	if !needEvidence(ctx, rules) {
+		return r.conclude(ctx, nil)
 	}
 	if err := r.prepare(); err != nil {
-		return r.conclude(rules, err)
+		return r.conclude(ctx, err)
 	}
 	img, err := image.Open(ctx, r.req.Location, r.req.Descriptor.Digest, r.req.Platform, image.MaxForNode)
 	if err != nil {
 		err = r.inTime(ctx, err)
 		r.check("image", r.d.Image.Digest.String(), err)
-		return r.conclude(rules, err)
+		return r.conclude(ctx, err)
 	}
 	r.recordImage(img)
 	for _, m := range img.Manifests {
-		r.examine(ctx, m, rules)
+		r.found = append(r.found, r.examine(ctx, img, m))
 	}
-	return r.conclude(rules, nil)
+	return r.conclude(ctx, nil)
 }
 
 // Refused is the decision of a caller who could not even ask: a policy that
@@ -87,18 +96,18 @@ func Refused(name string, desc ocispec.Descriptor, err error, now time.Time) *de
 
 // run is one call of Verify.
 type run struct {
-	req      Request
-	root     *trust.Root
-	verified map[string]verifiedBundle
-	rules    []*rule
-	found    []finding
-	d        *decision.Decision
-}
-
-// verifiedBundle remembers a bundle: all platforms of an image carry the same.
-type verifiedBundle struct {
-	result *trust.Verified
-	err    error
+	req   Request
+	rules []*rule
+	found []*dossier
+	// trusts are the verifiers by the ID of the trust they are for.
+	trusts map[string]*verifiers
+	// unusable is what is the matter with roots that should have counted.
+	unusable error
+	// elsewhere are the other repositories that policies name.
+	elsewhere map[string]evidence.Location
+	// depth is how many images deep in base images this one is.
+	depth int
+	d     *decision.Decision
 }
 
 func newRun(req Request) *run {
@@ -109,7 +118,7 @@ func newRun(req Request) *run {
 		req.Platform = platforms.Default()
 	}
 	if req.Sources == nil && req.Location != nil {
-		req.Sources = []evidence.Source{evidence.Embedded{Store: req.Location}}
+		req.Sources = evidence.Sources(req.Location)
 	}
 	d := &decision.Decision{
 		Schema:    decision.Schema,
@@ -120,7 +129,7 @@ func newRun(req Request) *run {
 		Checks:    []decision.Check{},
 		DecidedAt: req.Now().UTC(),
 	}
-	return &run{req: req, verified: map[string]verifiedBundle{}, d: d}
+	return &run{req: req, trusts: map[string]*verifiers{}, elsewhere: map[string]evidence.Location{}, d: d}
 }
 
 // selectRules finds the policies that are about the image.
@@ -149,14 +158,14 @@ func (r *run) selectRules() ([]*rule, error) {
 
 // needEvidence reports whether signatures could change the verdict: an image
 // that a static policy refuses, or that static policies admit, costs no request.
-func needEvidence(rules []*rule) bool {
+func needEvidence(ctx context.Context, rules []*rule) bool {
 	needed := false
 	for _, r := range rules {
 		if r.policy.NeedsEvidence() {
 			needed = true
 			continue
 		}
-		if a, _ := r.policy.Satisfied(nil); a == nil && r.policy.Mode == policy.Enforce {
+		if r.policy.Mode == policy.Enforce && !r.policy.Judge(ctx, policy.Case{}, nothing{}).Satisfied() {
 			return false
 		}
 	}
@@ -168,16 +177,19 @@ func (r *run) prepare() error {
 	if r.req.Location == nil || r.req.Trust == nil {
 		return fmt.Errorf("%w: a policy wants a signature, and there is no trusted root or no place to look", ErrRequest)
 	}
-	root, err := r.req.Trust()
-	if err == nil && root == nil {
-		err = fmt.Errorf("%w: none was given", ErrTrustRoot)
+	return r.believeAll()
+}
+
+// believeAll gets the verifiers ready for every trust that policies ask for.
+func (r *run) believeAll() error {
+	for _, rule := range r.rules {
+		for _, t := range rule.policy.Trusts() {
+			if err := r.believe(t); err != nil {
+				r.check("trust", "trusted root", err)
+				return err
+			}
+		}
 	}
-	if err != nil {
-		r.check("trust", "trusted root", err)
-		return err
-	}
-	r.root = root
-	r.d.Basis.TrustRoot = root.Digest()
 	return nil
 }
 

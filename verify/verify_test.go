@@ -94,7 +94,7 @@ func (s *stand) request(dgst digest.Digest) verify.Request {
 		Name:       name,
 		Descriptor: ocispec.Descriptor{Digest: dgst},
 		Policy:     s.policy,
-		Trust:      func() (*trust.Root, error) { return trust.Parse(s.root) },
+		Trust:      verify.OneRoot(func() (*trust.Root, error) { return trust.Parse(s.root) }),
 		Location:   evidence.NewRegistry(name, evidence.RegistryOptions{}),
 		Platform:   platforms.Only(platforms.MustParse(verifytest.Platform)),
 	}
@@ -225,5 +225,5 @@ func TestSignaturesCountByTheTimeOfSigning(t *testing.T) {
 	img := s.signed(verifytest.ImageOptions{Bundle: s.sign(verifytest.BundleOptions{SignedAt: old})})
 	d := s.verify(img.Index)
 	require.Equal(t, decision.Allow, d.Verdict, "the certificate has expired since: %s", d.Line())
-	require.WithinDuration(t, old, d.Manifests[0].Signers[0].SignedAt, time.Second)
+	require.WithinDuration(t, old, *d.Manifests[0].Signers[0].SignedAt, time.Second)
 }

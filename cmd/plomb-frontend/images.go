@@ -68,9 +68,12 @@ func (c *baseChecker) CheckBase(ctx context.Context, name string, platform ocisp
 		Name:       name,
 		Descriptor: ocispecs.Descriptor{Digest: ref.Digest},
 		Policy:     c.policy,
-		Trust:      c.root,
+		Trust:      verify.OneRoot(c.root),
 		Location:   evidence.NewRegistry(name, evidence.RegistryOptions{}),
-		Platform:   matcher(platform),
+		Locate: func(repository string) (evidence.Location, error) {
+			return evidence.NewRegistry(repository, evidence.RegistryOptions{}), nil
+		},
+		Platform: matcher(platform),
 	})
 	if d.Verdict != decision.Allow {
 		return errors.New(d.Line())

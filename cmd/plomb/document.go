@@ -47,7 +47,7 @@ func (f *documentFlags) document(ctx context.Context, cmd *cobra.Command, arg st
 	if err != nil {
 		return nil, none, err
 	}
-	policies, err := f.policySource(cmd, stdio)
+	policies, err := f.policy(cmd, stdio)
 	verified := err == nil
 	if errors.Is(err, errNoPolicy) {
 		policies = func() (*policy.Set, error) { return &policy.Set{}, nil }

@@ -17,6 +17,7 @@ import (
 const (
 	defaultPolicy      = "/etc/plomb/policy"
 	defaultTrustedRoot = "/etc/plomb/trusted_root.json"
+	defaultNotation    = "/etc/plomb/notation"
 	defaultHosts       = "/etc/containerd/certs.d"
 	defaultTimeout     = 30 * time.Second
 )

@@ -83,6 +83,8 @@ Exit status:
 Environment (each is the default of a flag):
   PLOMB_POLICY        policy folder
   PLOMB_TRUSTED_ROOT  trusted_root.json
+  PLOMB_TRUST         trust instances, see plomb trust
+  PLOMB_NOTATION      trust stores and revocation lists for Notary Project signatures
   PLOMB_HOSTS         registry hosts, in containerd's certs.d form`,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -92,7 +94,7 @@ Environment (each is the default of a flag):
 	cmd.SetIn(stdio.In)
 	cmd.SetOut(stdio.Out)
 	cmd.SetErr(stdio.Err)
-	cmd.AddCommand(verifyCommand(stdio), inspectCommand(stdio), sbomCommand(stdio), provenanceCommand(stdio), attachCommand(stdio),
+	cmd.AddCommand(verifyCommand(stdio), verifyBundleCommand(stdio), inspectCommand(stdio), sbomCommand(stdio), provenanceCommand(stdio), attachCommand(stdio),
 		reproduceCommand(stdio), versionCommand(stdio))
 	return cmd
 }

@@ -70,11 +70,13 @@ func printDecision(stdio Stdio, form string, d *decision.Decision) error {
 		p.line(1, "policy", "%s (%s) %s: %s", r.Name, r.Origin, r.Mode, r.Verdict)
 	}
 	for _, m := range d.Manifests {
-		p.line(1, "platform", "%s: %s", m.Platform, m.Verdict)
-		p.line(2, "manifest", "%s", m.Digest)
-		p.line(2, "config", "%s", m.Config)
+		if m.Config != "" {
+			p.line(1, "platform", "%s: %s", m.Platform, m.Verdict)
+			p.line(2, "manifest", "%s", m.Digest)
+			p.line(2, "config", "%s", m.Config)
+		}
 		for _, s := range m.Signers {
-			p.line(2, "signer", "%s (issuer %s), %s", s.Subject, s.Issuer, s.SignedAt.Format("2006-01-02 15:04:05 MST"))
+			p.signer(s)
 			p.foretold(s.Foretold, m.Digest)
 		}
 	}
@@ -92,6 +94,27 @@ func printDecision(stdio Stdio, form string, d *decision.Decision) error {
 	}
 	p.line(1, "requests", "%d", d.Requests)
 	return p.err
+}
+
+// signer says who made a claim, what it is and when.
+func (p *page) signer(s decision.Signer) {
+	who := s.Subject + " (issuer " + s.Issuer + ")"
+	switch {
+	case s.Key != "":
+		who = "key " + s.Key.String()
+	case s.X509 != "":
+		who = s.X509
+	}
+	when := "at no trusted time"
+	if s.SignedAt != nil {
+		when = s.SignedAt.Format("2006-01-02 15:04:05 MST")
+	}
+	p.line(2, "signer", "%s, %s", who, when)
+	claim := s.Kind
+	if s.PredicateType != "" {
+		claim += " " + s.PredicateType
+	}
+	p.line(3, "claim", "%s of the %s, in %s", claim, s.Scope, s.Where)
 }
 
 // attestation says of one whether the signature covers it.

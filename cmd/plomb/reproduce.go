@@ -144,12 +144,12 @@ func (f *reproduceFlags) usage(cmd *cobra.Command, arg string, stdio Stdio) (pla
 	if f.skipVerify {
 		return matcher, func() (*policy.Set, error) { return &policy.Set{}, nil }, nil
 	}
-	policies, err := f.policySource(cmd, stdio)
+	policies, err := f.policy(cmd, stdio)
 	return matcher, policies, err
 }
 
 // reproduce is the flow; what it finds out is in the report.
-func (f *reproduceFlags) reproduce(ctx context.Context, w *workplace, report *reproduce.Report, arg string, matcher platforms.Matcher, policies func() (*policy.Set, error), stdio Stdio) error {
+func (f *reproduceFlags) reproduce(ctx context.Context, w *workplace, report *reproduce.Report, arg string, matcher platforms.Matcher, policies policySource, stdio Stdio) error {
 	w.say("reading and verifying %s", arg)
 	req, refused := f.request(ctx, arg, matcher, policies, stdio)
 	if refused != nil {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -21,14 +20,23 @@ import (
 	"github.com/plombproject/plomb/verify/trust"
 )
 
+// policySource reads the policy that the command line means.
+type policySource func() (*policy.Set, error)
+
 type verifyFlags struct {
 	imageFlags
 	policies    []string
 	trustedRoot string
+	trustStore  string
 	platform    string
 	name        string
 	offline     bool
-	key         string
+	notation    string
+
+	keys                     []string
+	hash                     string
+	requireLog, ignoreLog    bool
+	useTimestamps, ignoreSCT bool
 
 	identity, identityRegExp string
 	issuer, issuerRegExp     string
@@ -80,17 +88,31 @@ func (f *verifyFlags) register(cmd *cobra.Command, stdio Stdio) {
 
 // registerTrust adds the flags that say who is trusted, and for what.
 func (f *verifyFlags) registerTrust(cmd *cobra.Command, stdio Stdio) {
+	f.registerSigner(cmd, stdio)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.policies, "policy", nil, "policy file or folder `PATH`, may be repeated (PLOMB_POLICY, else "+defaultPolicy+")")
-	flags.StringVar(&f.trustedRoot, "trusted-root", envOr(stdio, "PLOMB_TRUSTED_ROOT", defaultTrustedRoot), "trusted_root.json `FILE` (PLOMB_TRUSTED_ROOT)")
 	flags.StringVar(&f.platform, "platform", "", "verify what a node of this `OS/ARCH` could run, not what this machine could")
 	flags.StringVar(&f.name, "name", "", "`NAME` that policies see, for an image in a folder")
 	flags.BoolVar(&f.offline, "offline", false, "make no network request")
+	flags.StringVar(&f.notation, "notation-dir", envOr(stdio, "PLOMB_NOTATION", defaultNotation), "`FOLDER` with trust stores and revocation lists for Notary Project signatures (PLOMB_NOTATION)")
+}
+
+// registerSigner adds the flags that name the one signer, and what has to vouch
+// for the signature.
+func (f *verifyFlags) registerSigner(cmd *cobra.Command, stdio Stdio) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.trustedRoot, "trusted-root", envOr(stdio, "PLOMB_TRUSTED_ROOT", ""), "trusted_root.json `FILE` (PLOMB_TRUSTED_ROOT, else "+defaultTrustedRoot+", else all instances of --trust-dir)")
+	flags.StringVar(&f.trustStore, "trust-dir", envOr(stdio, "PLOMB_TRUST", trust.DefaultStore), "`FOLDER` with trust instances, see plomb trust (PLOMB_TRUST)")
 	flags.StringVar(&f.identity, "certificate-identity", "", "`SUBJECT` the certificate must have")
 	flags.StringVar(&f.identityRegExp, "certificate-identity-regexp", "", "`REGEXP` for the subject, matches anywhere unless anchored")
 	flags.StringVar(&f.issuer, "certificate-oidc-issuer", "", "`ISSUER` the certificate must have")
 	flags.StringVar(&f.issuerRegExp, "certificate-oidc-issuer-regexp", "", "`REGEXP` for the issuer, matches anywhere unless anchored")
-	flags.StringVar(&f.key, "key", "", "not yet supported")
+	flags.StringArrayVar(&f.keys, "key", nil, "`FILE` with public keys in PEM, any of which may have signed; may be repeated")
+	flags.StringVar(&f.hash, "signature-digest-algorithm", "sha256", "`HASH` that --key signs: sha256, sha384 or sha512")
+	flags.BoolVar(&f.requireLog, "require-tlog", false, "with --key: demand an entry in a trusted transparency log")
+	flags.BoolVar(&f.ignoreLog, "insecure-ignore-tlog", false, "demand no log entry for a certificate; a timestamp must then tell the time of signing")
+	flags.BoolVar(&f.useTimestamps, "use-signed-timestamps", false, "demand a timestamp by a trusted authority")
+	flags.BoolVar(&f.ignoreSCT, "insecure-ignore-sct", false, "demand no proof that certificate transparency has seen the certificate")
 }
 
 // run decides, prints, and gives the verdict as exit status.
@@ -99,7 +121,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, arg string, stdio Stdio) error {
 	if err != nil {
 		return err
 	}
-	policies, err := f.policySource(cmd, stdio)
+	policies, err := f.policy(cmd, stdio)
 	if err != nil {
 		return err
 	}
@@ -112,13 +134,10 @@ func (f *verifyFlags) run(cmd *cobra.Command, arg string, stdio Stdio) error {
 	if err := printDecision(stdio, f.output, d); err != nil {
 		return fmt.Errorf("%w: write the decision: %w", errFailed, err)
 	}
-	switch d.Verdict {
-	case decision.Allow:
+	if d.Verdict == decision.Allow {
 		return f.attested(d, stdio)
-	case decision.Deny:
-		return errExit(exitDeny)
 	}
-	return errExit(exitUndecided)
+	return exitWith(d)
 }
 
 // attested gives the exit status of --require-signed-attestations.
@@ -142,8 +161,8 @@ func (f *verifyFlags) checkUsage(arg string) (platforms.Matcher, error) {
 	if err := f.imageFlags.check(); err != nil {
 		return nil, err
 	}
-	if f.key != "" {
-		return nil, errors.New("--key is not yet supported: images are signed keyless, use --certificate-identity and --certificate-oidc-issuer")
+	if err := f.checkSigner(); err != nil {
+		return nil, err
 	}
 	if _, err := evidence.ParseReference(arg); err != nil && !isLayout(arg) {
 		return nil, err
@@ -165,34 +184,6 @@ func parsePlatform(text string) (platforms.Matcher, error) {
 	return platforms.Only(p), nil
 }
 
-var errNoPolicy = errors.New("who may sign? Give --policy PATH or PLOMB_POLICY, or --certificate-identity and --certificate-oidc-issuer")
-
-// policySource finds out which policy is meant, without reading it.
-func (f *verifyFlags) policySource(cmd *cobra.Command, stdio Stdio) (func() (*policy.Set, error), error) {
-	byIdentity := f.identity+f.identityRegExp+f.issuer+f.issuerRegExp != ""
-	if byIdentity && cmd.Flags().Changed("policy") {
-		return nil, errors.New("--policy and --certificate-* exclude each other: say with one of them who may sign")
-	}
-	if byIdentity {
-		id, err := policy.NewIdentity(f.issuer, f.issuerRegExp, f.identity, f.identityRegExp)
-		if err != nil {
-			return nil, fmt.Errorf("%w; give one --certificate-identity[-regexp] and one --certificate-oidc-issuer[-regexp]", err)
-		}
-		return func() (*policy.Set, error) { return policy.ForIdentity(id), nil }, nil
-	}
-	paths := f.policies
-	if env := stdio.Getenv("PLOMB_POLICY"); len(paths) == 0 && env != "" {
-		paths = []string{env}
-	}
-	if _, err := os.Stat(defaultPolicy); len(paths) == 0 && err == nil {
-		paths = []string{defaultPolicy}
-	}
-	if len(paths) == 0 {
-		return nil, errNoPolicy
-	}
-	return func() (*policy.Set, error) { return loadAll(paths) }, nil
-}
-
 func loadAll(paths []string) (*policy.Set, error) {
 	var sets []*policy.Set
 	var faults []error
@@ -208,7 +199,7 @@ func loadAll(paths []string) (*policy.Set, error) {
 }
 
 // decide always has a decision: what goes wrong before verify is one as well.
-func (f *verifyFlags) decide(ctx context.Context, arg string, matcher platforms.Matcher, policies func() (*policy.Set, error), stdio Stdio) *decision.Decision {
+func (f *verifyFlags) decide(ctx context.Context, arg string, matcher platforms.Matcher, policies policySource, stdio Stdio) *decision.Decision {
 	req, refused := f.request(ctx, arg, matcher, policies, stdio)
 	if refused != nil {
 		return refused
@@ -217,7 +208,7 @@ func (f *verifyFlags) decide(ctx context.Context, arg string, matcher platforms.
 }
 
 // request is what verify has to be asked, or the decision where it cannot be.
-func (f *verifyFlags) request(ctx context.Context, arg string, matcher platforms.Matcher, policies func() (*policy.Set, error), stdio Stdio) (verify.Request, *decision.Decision) {
+func (f *verifyFlags) request(ctx context.Context, arg string, matcher platforms.Matcher, policies policySource, stdio Stdio) (verify.Request, *decision.Decision) {
 	set, err := policies()
 	if err != nil {
 		return verify.Request{}, verify.Refused(arg, ocispec.Descriptor{}, err, time.Now())
@@ -238,10 +229,22 @@ func (f *verifyFlags) request(ctx context.Context, arg string, matcher platforms
 		Name:       img.name,
 		Descriptor: desc,
 		Policy:     set,
-		Trust:      func() (*trust.Root, error) { return trust.Load(f.trustedRoot) },
+		Trust:      f.roots(),
 		Location:   img.location,
+		Locate:     f.locate(stdio),
+		Notation:   f.notation,
 		Platform:   matcher,
 
 		Attestations: f.attestations,
 	}, nil
+}
+
+// locate opens the other repositories that policies name.
+func (f *verifyFlags) locate(stdio Stdio) func(string) (evidence.Location, error) {
+	if f.offline {
+		return nil
+	}
+	return func(repository string) (evidence.Location, error) {
+		return evidence.NewRegistry(repository, f.registryOptions(stdio)), nil
+	}
 }

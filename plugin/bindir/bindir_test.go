@@ -136,9 +136,9 @@ func TestRefusesWhatItCannotCheck(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(n.env["PLOMB_POLICY"], "b.yaml"), []byte("a: ["), 0o600))
 		}, "invalid policy"},
 		{"unsupported policy", func(t *testing.T, n *node) {
-			doc := policyDocument + "  policy: {}\n"
+			doc := policyDocument + "  policy: {type: cue, configMapRef: {name: x}}\n"
 			require.NoError(t, os.WriteFile(filepath.Join(n.env["PLOMB_POLICY"], "demo.yaml"), []byte(doc), 0o600))
-		}, "spec.policy is not yet supported"},
+		}, "spec.policy.configMapRef"},
 		{"no trusted root", func(t *testing.T, n *node) { n.env["PLOMB_TRUSTED_ROOT"] += "x" }, "trusted root"},
 		{"bad timeout", func(t *testing.T, n *node) { n.env["PLOMB_TIMEOUT"] = "soon" }, "PLOMB_TIMEOUT"},
 		{"no time", func(t *testing.T, n *node) { n.env["PLOMB_TIMEOUT"] = "1ns" }, "undecided"},

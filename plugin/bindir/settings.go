@@ -23,6 +23,7 @@ const (
 
 	defaultPolicy      = "/etc/plomb/policy"
 	defaultTrustedRoot = "/etc/plomb/trusted_root.json"
+	defaultNotation    = "/etc/plomb/notation"
 	defaultHosts       = "/etc/containerd/certs.d"
 )
 
@@ -31,8 +32,14 @@ const (
 type Settings struct {
 	// Policy is the policy folder: PLOMB_POLICY.
 	Policy string
-	// TrustedRoot is the trusted_root.json: PLOMB_TRUSTED_ROOT.
+	// TrustedRoot is the trusted_root.json: PLOMB_TRUSTED_ROOT. Empty: the
+	// default one if it is there, else all instances of Trust.
 	TrustedRoot string
+	// Trust is the folder with trust instances: PLOMB_TRUST.
+	Trust string
+	// Notation is the folder with trust stores and revocation lists for Notary
+	// Project signatures: PLOMB_NOTATION.
+	Notation string
 	// Hosts is a folder in containerd's certs.d form: PLOMB_HOSTS.
 	Hosts string
 	// Timeout bounds one verification: PLOMB_TIMEOUT, as Go writes durations.
@@ -49,7 +56,9 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 	}
 	s := Settings{
 		Policy:      or("PLOMB_POLICY", defaultPolicy),
-		TrustedRoot: or("PLOMB_TRUSTED_ROOT", defaultTrustedRoot),
+		TrustedRoot: or("PLOMB_TRUSTED_ROOT", ""),
+		Trust:       or("PLOMB_TRUST", trust.DefaultStore),
+		Notation:    or("PLOMB_NOTATION", defaultNotation),
 		Hosts:       or("PLOMB_HOSTS", defaultHosts),
 		Timeout:     DefaultTimeout,
 	}
@@ -79,7 +88,11 @@ func (s Settings) Verify(ctx context.Context, name string, desc ocispec.Descript
 		Name:       name,
 		Descriptor: desc,
 		Policy:     set,
-		Trust:      func() (*trust.Root, error) { return trust.Load(s.TrustedRoot) },
+		Trust:      verify.Installed{File: s.TrustedRoot, Default: defaultTrustedRoot, Store: trust.Store{Dir: s.Trust}},
 		Location:   evidence.NewRegistry(name, evidence.RegistryOptions{HostsDir: s.Hosts}),
+		Locate: func(repository string) (evidence.Location, error) {
+			return evidence.NewRegistry(repository, evidence.RegistryOptions{HostsDir: s.Hosts}), nil
+		},
+		Notation: s.Notation,
 	})
 }

@@ -67,7 +67,7 @@ func wrap(ctx context.Context, location evidence.Location, m image.Manifest, c e
 	}
 	r := referrer{bundle: c.Bundle, outcome: Outcome{
 		Platform: platforms.Format(m.Platform), Manifest: m.Entry.Digest, Bundle: c.Digest,
-		Named: slices.Contains(binding.Foretold(st, target), m.Entry.Digest),
+		Named: slices.Contains(binding.Foretold(st, m.Platform), m.Entry.Digest),
 	}}
 	return r, r.encode(subject, st, claim.IssuedAt)
 }

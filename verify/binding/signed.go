@@ -195,6 +195,9 @@ func (t Target) subject() digest.Digest {
 
 // Digests are the digests that a signature over a bare digest may be over.
 func (t Target) Digests() []digest.Digest {
+	if t.Blob != nil {
+		return t.Blob
+	}
 	if t.Attestations != "" {
 		return []digest.Digest{t.Attestations}
 	}

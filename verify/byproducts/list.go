@@ -53,25 +53,39 @@ func List(ctx context.Context, store document.Store, s Subject) ([]Entry, error)
 		if manifests++; manifests > MaxManifests {
 			return nil, fmt.Errorf("%w: %s has more than %d attestation manifests", ErrTooMany, s.Manifest, MaxManifests)
 		}
-		data, err := document.Fetch(ctx, store, document.Manifest, sibling.Digest, document.MaxManifest)
+		entries, err := ListIn(ctx, store, sibling.Digest)
 		if err != nil {
 			return nil, err
 		}
-		doc, err := document.Parse(data)
-		if err != nil {
-			return nil, fmt.Errorf("attestation manifest %s: %w", sibling.Digest, err)
+		if list = append(list, entries...); len(list) > MaxAttestations {
+			return nil, fmt.Errorf("%w: %s has more than %d", ErrTooMany, s.Manifest, MaxAttestations)
 		}
-		if doc.Manifest == nil {
-			return nil, fmt.Errorf("%w: attestation manifest %s is an index", document.ErrMalformed, sibling.Digest)
+	}
+	return list, nil
+}
+
+// ListIn reads one attestation manifest, and no attestation. Embedded bundles
+// are left out: they are signatures.
+func ListIn(ctx context.Context, store document.Store, dgst digest.Digest) ([]Entry, error) {
+	data, err := document.Fetch(ctx, store, document.Manifest, dgst, document.MaxManifest)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := document.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("attestation manifest %s: %w", dgst, err)
+	}
+	if doc.Manifest == nil {
+		return nil, fmt.Errorf("%w: attestation manifest %s is an index", document.ErrMalformed, dgst)
+	}
+	list := []Entry{}
+	for _, l := range doc.Manifest.Layers {
+		e := Entry{PredicateType: l.Annotations[annotationPredicateType], MediaType: l.MediaType, Layer: l.Digest, Size: l.Size}
+		if e.PredicateType == provenance.PredicateEmbeddedBundle {
+			continue
 		}
-		for _, l := range doc.Manifest.Layers {
-			e := Entry{PredicateType: l.Annotations[annotationPredicateType], MediaType: l.MediaType, Layer: l.Digest, Size: l.Size}
-			if e.PredicateType == provenance.PredicateEmbeddedBundle {
-				continue
-			}
-			if list = append(list, e); len(list) > MaxAttestations {
-				return nil, fmt.Errorf("%w: %s has more than %d", ErrTooMany, s.Manifest, MaxAttestations)
-			}
+		if list = append(list, e); len(list) > MaxAttestations {
+			return nil, fmt.Errorf("%w: attestation manifest %s has more than %d", ErrTooMany, dgst, MaxAttestations)
 		}
 	}
 	return list, nil

@@ -32,7 +32,9 @@ type Statement struct {
 	Predicate []byte
 	// Digest is the SHA-256 of Predicate.
 	Digest digest.Digest
-	size   int64
+	// Subjects are what the statement says it is about.
+	Subjects []document.Subject
+	size     int64
 }
 
 // Fetch reads the attestation that an entry lists.
@@ -48,14 +50,14 @@ func fetch(ctx context.Context, store document.Store, e Entry, max int64) (*Stat
 	if err != nil {
 		return nil, err
 	}
-	predicateType, predicate, err := Split(data)
+	st, err := document.ParseStatement(data)
 	if err != nil {
 		return nil, err
 	}
-	if predicateType != e.PredicateType {
-		return nil, fmt.Errorf("%w: its predicateType is %q, the manifest says %q", ErrStatement, predicateType, e.PredicateType)
+	if st.PredicateType != e.PredicateType {
+		return nil, fmt.Errorf("%w: its predicateType is %q, the manifest says %q", ErrStatement, st.PredicateType, e.PredicateType)
 	}
-	return &Statement{Predicate: predicate, Digest: document.Digest(predicate), size: int64(len(data))}, nil
+	return &Statement{Predicate: st.Predicate, Digest: document.Digest(st.Predicate), Subjects: st.Subjects, size: int64(len(data))}, nil
 }
 
 // Split takes an in-toto statement apart: the predicate is a slice of data.

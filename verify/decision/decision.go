@@ -107,12 +107,33 @@ type Manifest struct {
 	Signers []Signer `json:"signers"`
 }
 
-// A Signer is a verified identity.
+// A Signer is who made a claim about the manifest, and what claim it is.
 type Signer struct {
-	Issuer   string        `json:"issuer"`
-	Subject  string        `json:"subject"`
-	SignedAt time.Time     `json:"signedAt"`
-	Bundle   digest.Digest `json:"bundle"`
+	// Issuer and Subject are the certificate's, for a keyless signature.
+	Issuer  string `json:"issuer,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	// Key is the SHA-256 of the public key, for a signature by a bare key.
+	Key digest.Digest `json:"key,omitempty"`
+	// X509 is the name in a Notary Project certificate.
+	X509 string `json:"x509,omitempty"`
+	// SignedAt is the trusted time of signing, absent if nobody vouches for one.
+	SignedAt *time.Time `json:"signedAt,omitempty"`
+	// Bundle is the SHA-256 of the signature as it was found, and Where the
+	// place.
+	Bundle digest.Digest `json:"bundle"`
+	Where  string        `json:"where,omitempty"`
+	// Format is bundle, legacy or notation.
+	Format string `json:"format,omitempty"`
+	// Kind is signature or attestation.
+	Kind string `json:"kind,omitempty"`
+	// Scope says by what the claim is bound to the manifest: index, manifest,
+	// image-id, chain.
+	Scope         string `json:"scope,omitempty"`
+	PredicateType string `json:"predicateType,omitempty"`
+	// Logged reports that a trusted transparency log has it.
+	Logged bool `json:"logged,omitempty"`
+	// Names are the image names that were signed along.
+	Names []string `json:"names,omitempty"`
 	// Foretold are the manifests that the signature foretells for this
 	// platform; none if it speaks of the image ID alone. A manifest that is
 	// not among them has the same content in another compression.
@@ -172,7 +193,10 @@ type Basis struct {
 	Configs   []digest.Digest `json:"configs,omitempty"`
 	Bundles   []digest.Digest `json:"bundles,omitempty"`
 	Policy    digest.Digest   `json:"policy,omitempty"`
-	TrustRoot digest.Digest   `json:"trustRoot,omitempty"`
+	// TrustRoots are the trusted roots that policies rest on, and TrustRoot the
+	// first of them.
+	TrustRoot  digest.Digest   `json:"trustRoot,omitempty"`
+	TrustRoots []digest.Digest `json:"trustRoots,omitempty"`
 }
 
 // Line says the decision on one line: verdict, image, reason.

@@ -55,7 +55,9 @@ metadata: {name: demo}, spec: {images: [{glob: "**"}], authorities: [`+s.policy+
 	require.NoError(s.t, err)
 	return verify.Request{
 		Name: s.name, Descriptor: ocispec.Descriptor{Digest: dgst}, Policy: set,
-		Trust:    func() (*trust.Root, error) { return trust.Parse(s.sigstore.TrustedRoot(s.t, verifytest.RootOptions{})) },
+		Trust: verify.OneRoot(func() (*trust.Root, error) {
+			return trust.Parse(s.sigstore.TrustedRoot(s.t, verifytest.RootOptions{}))
+		}),
 		Location: evidence.NewRegistry(s.name, evidence.RegistryOptions{}),
 		Platform: platforms.Only(platforms.MustParse(platform)),
 	}

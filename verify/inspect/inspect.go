@@ -143,7 +143,7 @@ func (b *Bundle) describe(data []byte, platform ocispec.Platform) error {
 		return err
 	}
 	b.PredicateType, b.Subjects = st.PredicateType, st.Subject
-	b.Foretold = binding.Foretold(st, binding.Target{Platform: platform})
+	b.Foretold = binding.Foretold(st, platform)
 	var p slsa.Provenance
 	if st.PredicateType != provenance.PredicateSLSA1 {
 		return nil

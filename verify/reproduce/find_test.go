@@ -37,9 +37,9 @@ func (w world) request(t *testing.T, img verifytest.Image, set *policy.Set) veri
 	name := w.host + "/app"
 	return verify.Request{
 		Name: name, Descriptor: ocispec.Descriptor{Digest: img.Index}, Policy: set,
-		Trust: func() (*trust.Root, error) {
+		Trust: verify.OneRoot(func() (*trust.Root, error) {
 			return trust.Parse(w.sigstore.TrustedRoot(t, verifytest.RootOptions{}))
-		},
+		}),
 		Location: evidence.NewRegistry(name, evidence.RegistryOptions{}),
 		Platform: platforms.OnlyStrict(platforms.MustParse("linux/amd64")),
 	}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/plombproject/plomb/verify/decision"
+	"github.com/plombproject/plomb/verify/policy"
+)
+
+// maxDepth is how many images deep base images are followed: the image, its
+// base, and the base of that.
+const maxDepth = 3
+
+// ErrMaterialUnknown reports a base image that could not be checked.
+var ErrMaterialUnknown = errors.New("base image could not be checked")
+
+// Material implements policy.Evidence: it decides about another image by one
+// policy of the same set.
+func (d *dossier) Material(ctx context.Context, name string, dgst digest.Digest, policyName string) error {
+	key := name + " " + dgst.String() + " " + policyName
+	if err, ok := d.materials[key]; ok {
+		return err
+	}
+	err := d.run.material(ctx, name, dgst, policyName)
+	d.materials[key] = err
+	d.run.check("material", name+"@"+dgst.String(), err)
+	return err
+}
+
+func (r *run) material(ctx context.Context, name string, dgst digest.Digest, policyName string) error {
+	if r.depth+1 >= maxDepth {
+		return fmt.Errorf("%w: %s: base images are followed %d deep", ErrTooMany, name, maxDepth)
+	}
+	if r.req.Locate == nil {
+		return fmt.Errorf("%w: base image %s would have to be fetched", ErrOffline, name)
+	}
+	set, err := r.req.Policy.Only(policyName)
+	if err != nil {
+		return err
+	}
+	location, err := r.req.Locate(name)
+	if err != nil {
+		return err
+	}
+	base := r.req
+	base.Name, base.Descriptor, base.Policy = name, ocispec.Descriptor{Digest: dgst}, set
+	base.Location, base.Sources, base.Attestations = location, nil, false
+	inner := newRun(base)
+	inner.depth = r.depth + 1
+	decided := inner.decide(ctx)
+	r.d.Requests += location.Requests()
+	switch decided.Verdict {
+	case decision.Allow:
+		return nil
+	case decision.Deny:
+		return fmt.Errorf("%w: %s by policy %s: %s", policy.ErrBaseImage, name, policyName, decided.Reason)
+	}
+	return fmt.Errorf("%w: %s: %s", ErrMaterialUnknown, name, decided.Reason)
+}
