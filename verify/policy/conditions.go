@@ -75,20 +75,23 @@ type placed struct {
 	exceptions []*exception
 }
 
-// check names the condition and its place in every error.
 func (p *placed) check(ctx context.Context, f *facts) (time.Time, error) {
 	changesAt, err := p.condition.check(ctx, f)
+	return changesAt, p.named(err)
+}
+
+// named says in an error which condition it is about, and where that stands.
+func (p *placed) named(err error) error {
 	var refusal *ConditionError
 	switch {
 	case err == nil:
+		return nil
 	case errors.As(err, &refusal):
 		named := *refusal
 		named.Condition, named.Origin = p.name(), p.at
-		err = &named
-	default:
-		err = fmt.Errorf("%s (%s): %w", p.name(), p.at, err)
+		return &named
 	}
-	return changesAt, err
+	return fmt.Errorf("%s (%s): %w", p.name(), p.at, err)
 }
 
 // An outcome is what the conditions of a policy say together.
@@ -148,7 +151,7 @@ func refusedBySieve(conditions []condition, cl claim.Claim) error {
 		}
 		if s, ok := p.condition.(sieve); ok {
 			if err := s.welcome(cl); err != nil {
-				return err
+				return p.named(err)
 			}
 		}
 	}

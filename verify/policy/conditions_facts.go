@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/plombproject/plomb/internal/strictjson"
 	"github.com/plombproject/plomb/provenance"
 	"github.com/plombproject/plomb/provenance/slsa"
@@ -39,6 +41,9 @@ type deniedClaim struct {
 }
 
 func newFacts(conditions []condition, c Case, e Evidence, claims []claim.Claim) *facts {
+	if e == nil {
+		e = nothing{}
+	}
 	f := &facts{c: c, evidence: e}
 	for _, cl := range claims {
 		if err := refusedBySieve(conditions, cl); err != nil {
@@ -49,6 +54,21 @@ func newFacts(conditions []condition, c Case, e Evidence, claims []claim.Claim) 
 	}
 	return f
 }
+
+// nothing is evidence where there is none.
+type nothing struct{}
+
+func (nothing) Claims(Trust) []claim.Claim { return nil }
+
+func (nothing) Config(context.Context) ([]byte, error) {
+	return nil, refuse(ErrRuleAnswer, "give the policy an authority that looks at evidence", "there is no image config")
+}
+
+func (nothing) Byproduct(context.Context, claim.Claim, string) ([]byte, error) {
+	return nil, ErrByproduct
+}
+
+func (nothing) Material(context.Context, string, digest.Digest, string) error { return ErrBaseImage }
 
 // signatures are the claims that approve of the image.
 func (f *facts) signatures() []claim.Claim {
@@ -154,28 +174,11 @@ func (m *memo[T]) get(find func() (T, error)) (T, error) {
 	return m.value, m.err
 }
 
-// shortTypes are cosign's short names of predicate types
-// (https://github.com/sigstore/cosign/blob/main/specs/COSIGN_PREDICATE_SPEC.md).
-var shortTypes = map[string]string{
-	"slsaprovenance":   "https://slsa.dev/provenance/v0.2",
-	"slsaprovenance02": "https://slsa.dev/provenance/v0.2",
-	"slsaprovenance1":  "https://slsa.dev/provenance/v1",
-	"link":             "https://in-toto.io/Link/v1",
-	"spdx":             "https://spdx.dev/Document",
-	"spdxjson":         "https://spdx.dev/Document",
-	"cyclonedx":        "https://cyclonedx.org/bom",
-	"vuln":             "https://cosign.sigstore.dev/attestation/vuln/v1",
-	"openvex":          "https://openvex.dev/ns",
-	"custom":           "https://cosign.sigstore.dev/attestation/v1",
-}
-
-// predicateType is the URI that a policy means.
+// predicateTypeOf is the URI that a policy means.
 func predicateTypeOf(name string) (string, error) {
-	if uri, ok := shortTypes[name]; ok {
-		return uri, nil
-	}
-	if !strings.Contains(name, ":") {
+	uri := PredicateType(name)
+	if !strings.Contains(uri, ":") {
 		return "", fmt.Errorf("predicateType %q is neither a URI nor a short name such as spdx", name)
 	}
-	return name, nil
+	return uri, nil
 }
