@@ -82,7 +82,7 @@ var bans = []ban{
 
 	// Who may do what.
 	{
-		who: "./verify/...", except: []string{"./verify/evidence", "./verify/verifytest", "./verify/trust/tuf"},
+		who: "./verify/...", except: []string{"./verify/evidence", "./verify/verifytest", "./verify/trust/tuf/..."},
 		mayNot: []string{"net/http", "github.com/containerd/containerd/v2/..."},
 		reason: "evidence alone talks to registries, and tuf to mirrors of trusted roots; every other step works on bytes that it was given",
 	},
@@ -133,7 +133,7 @@ var bans = []ban{
 		reason: "the Notary Project's library verifies envelopes for one step; registries are reached as containerd reaches them",
 	},
 	{
-		who: "./...", except: []string{"./verify/trust/tuf"}, mayNot: []string{"github.com/theupdateframework/...", "github.com/sigstore/sigstore-go/pkg/tuf"},
+		who: "./...", except: []string{"./verify/trust/tuf/..."}, mayNot: []string{"github.com/theupdateframework/...", "github.com/sigstore/sigstore-go/pkg/tuf"},
 		reason: "trusted roots are renewed by command, never inside a verification",
 	},
 	{
@@ -174,6 +174,8 @@ var siblings = []struct {
 			"./verify/reproduce":  "the third: it compares with what a builder makes of the same provenance",
 			"./verify/documents":  "the fourth: it hands out what was signed, for people to read",
 			"./verify/attach":     "the fifth: it publishes an embedded bundle once more",
+			"./verify/policytest": "the sixth: a policy judges claims out of files, for those who write policies",
+			"./verify/explain":    "the seventh: it tells what would change a decision",
 			"./verify/verifytest": "test fixtures, in no program",
 		},
 	},
