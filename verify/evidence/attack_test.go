@@ -5,6 +5,7 @@ package evidence_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -371,6 +372,49 @@ func TestBrokenRegistriesHaveNoEmptyLists(t *testing.T) {
 	})
 	_, err := evidence.NewRegistry(host+"/app", evidence.RegistryOptions{}).Referrers(t.Context(), digest.FromString("x"))
 	require.ErrorIs(t, err, evidence.ErrUnreachable)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = evidence.NewRegistry(host+"/app", evidence.RegistryOptions{}).Referrers(ctx, digest.FromString("x"))
+	require.ErrorIs(t, err, context.Canceled)
 	_, err = evidence.NewRegistry(host+"/app", evidence.RegistryOptions{}).Referrers(t.Context(), "sha512:"+digest.Digest(strings.Repeat("0", 128)))
 	require.ErrorIs(t, err, document.ErrDigest)
+}
+
+// TestElsewhereIsAbsent: GHCR, which has no referrers API, redirects to a page
+// that answers 404 or, to whoever asks often, 429; others show a page.
+func TestElsewhereIsAbsent(t *testing.T) {
+	s := newStand(t, false)
+	s.AttachBundle(t, s.img.Index, []byte(bundle))
+	for _, status := range []int{http.StatusNotFound, http.StatusTooManyRequests, http.StatusOK} {
+		var asked atomic.Int64
+		elsewhere := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.WriteHeader(status)
+		})
+		host := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/referrers/") {
+				http.Redirect(w, r, "http://"+elsewhere+"/truncated", http.StatusSeeOther)
+				return
+			}
+			s.ServeHTTP(w, r)
+		})
+		list, err := evidence.NewRegistry(host+"/app", evidence.RegistryOptions{}).Referrers(t.Context(), s.img.Index)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.EqualValues(t, 1, asked.Load())
+	}
+}
+
+// TestTheIndexForItsReferrers: GitLab takes the fallback tag for the digest and
+// lists the image's own manifests.
+func TestTheIndexForItsReferrers(t *testing.T) {
+	s := newStand(t, false)
+	s.Tag(tagOf(s.img.Index.String()), s.img.Index)
+	s.Tag(tagOf(s.subject.Entry.Digest.String()), s.subject.Entry.Digest)
+	l := s.registry(t)
+	found, errs := all(t, []evidence.Source{evidence.Referrers{Location: l}}, s.subject)
+	require.Empty(t, found)
+	require.Empty(t, errs)
+	require.Equal(t, 4, l.Requests(), "two lists")
 }

@@ -84,35 +84,46 @@ func (r *Registry) page(ctx context.Context, fetcher remotes.ReferrersFetcher, d
 		return nil
 	})
 	status, next := seen.answer()
-	// The client falls back to the tag by itself, also when the registry is
-	// only out of order, and a list that is not the whole list hides evidence.
-	switch status {
-	case http.StatusOK:
-		api = true
-	// "If the referrers API returns 404, fall back to the tag"; the others are
-	// what registries say that have not heard of it.
-	case 0, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
-		if query != nil {
-			return nil, nil, true, fmt.Errorf("%w: it answers %d to a request for more referrers", ErrUnreachable, status)
-		}
-		next = nil
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, nil, false, fmt.Errorf("%w: it answers %d to a request for referrers", ErrAccess, status)
-	case noAnswer:
-		if err == nil {
-			err = fmt.Errorf("no answer to a request for referrers")
-		}
-	default:
-		return nil, nil, false, fmt.Errorf("%w: it answers %d to a request for referrers", ErrUnreachable, status)
-	}
-	if errdefs.IsNotFound(err) {
+	api, absent := status == http.StatusOK, isAbsent(status)
+	switch {
+	case status == noAnswer && err != nil:
+		return nil, nil, false, r.translate(ctx, err)
+	case !api && (!absent || query != nil):
+		// The client falls back to the tag by itself, also when the registry is
+		// only out of order, and a list that is not the whole list hides evidence.
+		return nil, nil, false, refusal(status)
+	case errdefs.IsNotFound(err):
 		// An absent list is an empty one; this is what the client says of its bound.
 		return nil, nil, api, fmt.Errorf("%w: %w", limit.ErrTooLarge, err)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, nil, api, r.translate(ctx, err)
+	case absent:
+		next = nil
 	}
 	return list, next, api, nil
+}
+
+// isAbsent reports whether a registry that answers so has no referrers API. "If
+// the referrers API returns 404, fall back to the tag"; the others are what
+// registries say that have not heard of it. 0 is what containerd's client makes
+// of a mirror that is not to be asked.
+func isAbsent(status int) bool {
+	switch status {
+	case 0, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+// refusal names an answer that is no list.
+func refusal(status int) error {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%w: it answers %d to a request for referrers", ErrAccess, status)
+	case noAnswer:
+		return fmt.Errorf("%w: no answer to a request for referrers", ErrUnreachable)
+	}
+	return fmt.Errorf("%w: it answers %d to a request for referrers", ErrUnreachable, status)
 }
 
 // Tagged implements Location.
@@ -146,25 +157,38 @@ type listing struct {
 
 	mu     sync.Mutex
 	asking bool
+	host   string
 	status int
 	link   string
 }
 
 // note keeps the outcome of a request, and of the redirects after it, if it
 // went to the API.
-func (l *listing) note(req *http.Request, resp *http.Response) {
+//
+// Without the API, GHCR sends its readers to a page of GitHub's that limits
+// them (https://github.com/artifacthub/hub/issues/4785), and others answer with
+// a page for people (https://github.com/sigstore/sigstore-js/pull/1187). Either
+// way the API is absent, which has a status of its own.
+func (l *listing) note(req *http.Request, resp *http.Response, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if req.Response == nil {
 		l.asking = strings.HasSuffix(req.URL.Path, l.path)
+		l.host = req.URL.Host
 	}
 	if !l.asking {
 		return
 	}
 	l.status, l.link = noAnswer, ""
-	if resp != nil {
-		l.status, l.link = resp.StatusCode, resp.Header.Get("Link")
+	if err != nil {
+		return
 	}
+	page := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+	switch {
+	case resp.StatusCode == http.StatusOK && page, resp.StatusCode >= http.StatusBadRequest && req.URL.Host != l.host:
+		resp.StatusCode = http.StatusNotFound
+	}
+	l.status, l.link = resp.StatusCode, resp.Header.Get("Link")
 }
 
 // nextLink is a link to the next page (RFC 8288).

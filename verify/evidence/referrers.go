@@ -34,6 +34,13 @@ func (r Referrers) Candidates(ctx context.Context, s Subject) iter.Seq2[Candidat
 	return func(yield func(Candidate, error) bool) {
 		search := &search{location: r.Location, left: MaxCandidates}
 		for _, dgst := range s.digests() {
+			// What an index contains cannot refer to it. Some registries take the
+			// fallback tag for the digest and answer with the index itself
+			// (https://github.com/oras-project/oras-go/issues/1396).
+			search.passOver = nil
+			if dgst != s.Entry.Digest {
+				search.passOver = append(slices.Clone(s.Siblings), s.Entry)
+			}
 			if !search.referrers(ctx, dgst, yield) {
 				return
 			}
@@ -99,11 +106,13 @@ func tooMany(where string, has, seen int) (Candidate, error) {
 	return Candidate{Where: where}, fmt.Errorf("%w: %s lists %d, %d were looked at", ErrManyReferrers, where, has, seen)
 }
 
-// A search goes through lists of referrers; left is how many manifests it may
-// still read.
+// A search goes through lists of referrers.
 type search struct {
 	location Location
-	left     int
+	// left is how many manifests it may still read.
+	left int
+	// passOver are entries that are no referrers, whoever lists them.
+	passOver []ocispec.Descriptor
 }
 
 // referrers yields the evidence in the referrers of dgst. It returns false when
@@ -114,7 +123,7 @@ func (s *search) referrers(ctx context.Context, dgst digest.Digest, yield func(C
 	if err != nil {
 		return yield(Candidate{Where: where}, fmt.Errorf("%s: %w", where, err))
 	}
-	list = ranked(list)
+	list = ranked(list, s.passOver)
 	for i, d := range list {
 		if s.left == 0 {
 			yield(tooMany(where, len(list), i))
@@ -130,9 +139,12 @@ func (s *search) referrers(ctx context.Context, dgst digest.Digest, yield func(C
 
 // ranked puts first what says it is evidence, and last what says it is
 // something else. Registries forget artifact types and make them up, so nothing
-// is left out but repetitions.
-func ranked(list []ocispec.Descriptor) []ocispec.Descriptor {
+// is left out but repetitions, and what is to be passed over.
+func ranked(list, passOver []ocispec.Descriptor) []ocispec.Descriptor {
 	seen := map[digest.Digest]bool{}
+	for _, d := range passOver {
+		seen[d.Digest] = true
+	}
 	ranked := make([]ocispec.Descriptor, 0, len(list))
 	for _, d := range list {
 		if !seen[d.Digest] {

@@ -188,7 +188,7 @@ func (c *counting) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.answered.Add(1)
 	}
 	if listing != nil {
-		listing.note(req, resp)
+		listing.note(req, resp, err)
 	}
 	return resp, err
 }
