@@ -5,6 +5,7 @@ package policy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -193,7 +194,11 @@ func (c *trial) run(t *testing.T) {
 	require.NotEmpty(t, j.Reasons)
 	require.ErrorIs(t, j.Reasons[0], c.want)
 	require.ErrorContains(t, j.Reasons[0], c.says)
-	require.Regexp(t, `p\.yaml:\d+`, j.Reasons[0].Error())
+	if reason := new(ConditionError); errors.As(j.Reasons[0], &reason) {
+		require.Regexp(t, `p\.yaml:\d+`, reason.Error())
+		require.NotEmpty(t, reason.Condition)
+		require.NotEmpty(t, reason.Remedy)
+	}
 	require.NotContains(t, j.Reasons[0].Error(), "\n")
 }
 
