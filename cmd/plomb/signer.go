@@ -79,14 +79,14 @@ func (f *verifyFlags) flagPolicy() (policySource, error) {
 			return nil, fmt.Errorf("%w; give one --certificate-identity[-regexp] and one --certificate-oidc-issuer[-regexp]", err)
 		}
 		flags.Identity = &id
-		return func() (*policy.Set, error) { return policy.ForFlags(flags), nil }, nil
+		return func() (*policy.Set, error) { return policy.ForFlags(flags) }, nil
 	}
 	keys, err := f.readKeys()
 	if err != nil {
 		return nil, err
 	}
 	flags.Keys = keys
-	return func() (*policy.Set, error) { return policy.ForFlags(flags), nil }, nil
+	return func() (*policy.Set, error) { return policy.ForFlags(flags) }, nil
 }
 
 // readKeys reads the public keys and tries them, so that a wrong file is wrong

@@ -19,7 +19,7 @@ import (
 // over a message.
 func BindBlob(s Signed, digests []digest.Digest, whole bool) (*claim.Claim, error) {
 	c := &claim.Claim{
-		Kind: claim.Signature, Format: s.Format, Scope: claim.Manifest, Subject: digests[0],
+		Kind: claim.Signature, Format: s.Format, Scope: claim.Artifact, Subject: digests[0],
 		Signer: s.Signer, SignedAt: s.SignedAt, Logged: s.Logged, Evidence: s.Evidence, Where: s.Where,
 	}
 	switch {

@@ -49,6 +49,8 @@ const (
 	ImageID Scope = "image-id"
 	// Chain: it names an attestation manifest, which names the manifest.
 	Chain Scope = "chain"
+	// Artifact: it names an artifact that is no image.
+	Artifact Scope = "artifact"
 	// Byproduct: provenance with one of the other scopes names it by digest.
 	Byproduct Scope = "byproduct"
 )

@@ -3,9 +3,9 @@
 package policy
 
 import (
-	"fmt"
+	"errors"
 
-	"github.com/opencontainers/go-digest"
+	"github.com/plombproject/plomb/verify/policy/spec"
 )
 
 // Flags are a policy for every image as a command line states it: one signer,
@@ -28,18 +28,20 @@ type Flags struct {
 	IgnoreSCT bool
 }
 
-// ForFlags is the set that the flags state.
-func ForFlags(f Flags) *Set {
-	const origin = "command line"
-	a := Authority{Name: "flags", Origin: origin}
-	said := "keys\n" + f.Keys
+// ForFlags is the set that the flags state. It fails with ErrInvalid or
+// ErrUnsupported if the keys cannot be used.
+func ForFlags(f Flags) (*Set, error) {
+	a := Authority{Name: "flags"}
+	var c compiler
 	if f.Identity != nil {
-		said = "identity\n" + f.Identity.String()
 		a.Identities = []Identity{*f.Identity}
 		a.Trust.Keyless = &KeylessTrust{IgnoreSCT: f.IgnoreSCT}
 		a.Keyless = &Keyless{Identities: a.Identities}
 	} else {
-		a.Trust.Key = &KeyTrust{PEM: f.Keys, Hash: f.Hash}
+		a.Trust.Key, a.keys = c.key(&spec.Key{At: commandLine, Data: f.Keys, HashAlgorithm: f.Hash})
+	}
+	if err := errors.Join(c.faults...); err != nil {
+		return nil, err
 	}
 	if f.RequireLog {
 		a.Trust.Log = &LogTrust{}
@@ -47,9 +49,9 @@ func ForFlags(f Flags) *Set {
 	if f.RequireTimestamp || f.IgnoreLog && f.Identity != nil {
 		a.Trust.Timestamp = &TimestampTrust{}
 	}
-	return &Set{
-		where:    origin,
-		digest:   digest.FromString(fmt.Sprintf("%s\n%s %t %t %t %t", said, f.Hash, f.RequireLog, f.IgnoreLog, f.RequireTimestamp, f.IgnoreSCT)),
-		policies: []Policy{{Name: "flags", Origin: origin, Mode: Enforce, globs: []glob{everything()}, Authorities: []Authority{a}}},
+	said := "flags\n" + a.Trust.ID()
+	if f.Identity != nil {
+		said += "\n" + f.Identity.String()
 	}
+	return fromFlags(said, a), nil
 }
