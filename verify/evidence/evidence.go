@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package evidence finds what could prove where an image comes from, and gets
-// the bytes of it: one file per place where bundles can be (embedded.go) and
-// one per place where images can be (registry.go, layout.go, offline.go).
+// the bytes of it: one file per place where signatures can be (embedded.go,
+// referrers.go, tags.go; sources.go has their order) and one per place where
+// images can be (registry.go with listing.go, layout.go with layoutlist.go,
+// offline.go). What other tools wrote in old forms leaves as a Sigstore bundle
+// (legacy.go); Notary Project signatures leave as they are.
 //
 // Everything it returns is hostile until the trust step has verified it. It
 // judges nothing: it only tells "there is nothing" from "I could not look".
