@@ -29,8 +29,7 @@ func (s *satisfied) attest(ctx context.Context, c Case, e Evidence) error {
 		wanted := &s.authority.Attestations[i]
 		got, err := wanted.find(ctx, c, e, s.welcome)
 		if err != nil {
-			s.claims = nil
-			return errors.Join(err, s.authority.nobody())
+			return err
 		}
 		s.attestations[wanted.Name] = append(s.attestations[wanted.Name], got...)
 		for _, a := range got {

@@ -48,13 +48,11 @@ func (c *compiler) authority(s *spec.Authority, i int) Authority {
 
 // alone refuses what a static authority would not look at.
 func (c *compiler) alone(s *spec.Authority) {
-	for field, given := range map[string]bool{
-		"attestations": len(s.Attestations) > 0, "source": len(s.Sources) > 0, "ctlog": s.CTLog != nil,
-		"rfc3161timestamp": s.RFC3161Timestamp != nil, "signatureFormat": s.SignatureFormat != "",
-	} {
-		if given {
-			c.fault(s.At, "a static authority looks at no evidence: %s would mean nothing", field)
-		}
+	for _, field := range given(
+		"attestations", len(s.Attestations) > 0, "source", len(s.Sources) > 0, "ctlog", s.CTLog != nil,
+		"rfc3161timestamp", s.RFC3161Timestamp != nil, "signatureFormat", s.SignatureFormat != "",
+	) {
+		c.fault(s.At, "a static authority looks at no evidence: %s would mean nothing", field)
 	}
 }
 
@@ -87,13 +85,11 @@ func (c *compiler) notation(s *spec.Authority) *NotationTrust {
 	if len(n.TrustStores) == 0 && n.Certificates == "" {
 		c.fault(n.At, "notation needs trustStores or certificates: nobody would be trusted")
 	}
-	for field, given := range map[string]bool{
-		"ctlog": s.CTLog != nil, "rfc3161timestamp": s.RFC3161Timestamp != nil,
-		"signatureFormat": s.SignatureFormat != "", "attestations": len(s.Attestations) > 0,
-	} {
-		if given {
-			c.fault(s.At, "a Notary Project signature has no %s", field)
-		}
+	for _, field := range given(
+		"ctlog", s.CTLog != nil, "rfc3161timestamp", s.RFC3161Timestamp != nil,
+		"signatureFormat", s.SignatureFormat != "", "attestations", len(s.Attestations) > 0,
+	) {
+		c.fault(s.At, "a Notary Project signature has no %s", field)
 	}
 	return &NotationTrust{
 		Level: n.Level, TrustStores: n.TrustStores, TrustedIdentities: n.TrustedIdentities,
@@ -148,16 +144,25 @@ func (c *compiler) attestation(s *spec.Attestation) Attestation {
 	if s.Policy == nil {
 		return a
 	}
-	for field, given := range map[string]bool{
-		"fetchConfigFile": s.Policy.FetchConfigFile, "includeSpec": s.Policy.IncludeSpec,
-		"includeObjectMeta": s.Policy.IncludeObjectMeta, "includeTypeMeta": s.Policy.IncludeTypeMeta,
-	} {
-		if given {
-			c.fault(s.Policy.At, "%s belongs into spec.policy: the policy of an attestation sees the statement alone", field)
-		}
+	for _, field := range given(
+		"fetchConfigFile", s.Policy.FetchConfigFile, "includeSpec", s.Policy.IncludeSpec,
+		"includeObjectMeta", s.Policy.IncludeObjectMeta, "includeTypeMeta", s.Policy.IncludeTypeMeta,
+	) {
+		c.fault(s.Policy.At, "%s belongs into spec.policy: the policy of an attestation sees the statement alone", field)
 	}
 	a.policy = c.inner(s.Name, s.Policy)
 	return a
+}
+
+// given lists the names after which true stands.
+func given(pairs ...any) []string {
+	var names []string
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1].(bool) {
+			names = append(names, pairs[i].(string))
+		}
+	}
+	return names
 }
 
 // predicateTypes are cosign's short names

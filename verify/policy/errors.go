@@ -113,7 +113,7 @@ type AttestationError struct {
 
 func (e *AttestationError) Error() string {
 	if e.Err != nil {
-		return fmt.Sprintf("attestation %s: %v", e.Wanted.Name, e.Err)
+		return fmt.Sprintf("attestation %s: %s", e.Wanted.Name, strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 	}
 	return fmt.Sprintf("%v: %s wants %s, welcome signers stated %s", ErrAttestation, e.Wanted.Name, e.Wanted.PredicateType, strings.Join(e.Have, ", "))
 }

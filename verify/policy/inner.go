@@ -26,16 +26,9 @@ type inner struct {
 
 // inner compiles a policy; name is for messages.
 func (c *compiler) inner(name string, s *spec.Policy) *inner {
-	in := &inner{config: s.FetchConfigFile}
-	if s.IncludeSpec {
-		in.pod = append(in.pod, "includeSpec")
-	}
-	if s.IncludeObjectMeta {
-		in.pod = append(in.pod, "includeObjectMeta")
-	}
-	if s.IncludeTypeMeta {
-		in.pod = append(in.pod, "includeTypeMeta")
-	}
+	in := &inner{config: s.FetchConfigFile, pod: given(
+		"includeSpec", s.IncludeSpec, "includeObjectMeta", s.IncludeObjectMeta, "includeTypeMeta", s.IncludeTypeMeta,
+	)}
 	if s.Data == "" {
 		c.fault(s.At, "policy.data of %s is missing", name)
 		return in

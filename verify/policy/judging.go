@@ -4,7 +4,6 @@ package policy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -79,22 +78,27 @@ func (a *Authority) judge(ctx context.Context, c Case, e Evidence, conditions []
 		}
 		s.welcome = append(s.welcome, cl)
 	}
-	var err error
-	switch {
-	case len(s.welcome) == 0:
-		err = a.nobody()
-	case len(a.Attestations) > 0:
-		err = s.attest(ctx, c, e)
-	default:
-		err = s.sign()
-	}
-	if err == nil && len(s.claims) > 0 {
-		return s, nil
-	}
-	if err != nil {
+	if len(s.welcome) > 0 {
+		err := s.rest(ctx, c, e)
+		if err == nil {
+			return s, nil
+		}
 		reasons = append(reasons, err)
 	}
+	if a.secrets {
+		// There could be more evidence where only the secrets of a pod lead.
+		reasons = append(reasons, fmt.Errorf("%w: source.signaturePullSecrets of authority %s", ErrNeedsPod, a.Name))
+	}
 	return nil, reasons
+}
+
+// rest finds the claims that the authority rests on among those of welcome
+// signers, or why there are none.
+func (s *satisfied) rest(ctx context.Context, c Case, e Evidence) error {
+	if len(s.authority.Attestations) > 0 {
+		return s.attest(ctx, c, e)
+	}
+	return s.sign()
 }
 
 func (s *Static) err() error {
@@ -102,15 +106,6 @@ func (s *Static) err() error {
 		return s.refusal
 	}
 	return fmt.Errorf("%w: %s", ErrStatic, s.Message)
-}
-
-// nobody is the reason of an authority without a welcome signer: none, unless
-// there could be more evidence where only a pod's secrets lead.
-func (a *Authority) nobody() error {
-	if a.secrets {
-		return fmt.Errorf("%w: source.signaturePullSecrets of authority %s", ErrNeedsPod, a.Name)
-	}
-	return nil
 }
 
 // sign takes the claims that are signatures.
@@ -126,8 +121,7 @@ func (s *satisfied) sign() error {
 	if len(s.claims) > 0 {
 		return nil
 	}
-	err := fmt.Errorf("%w: %s stated only %s", ErrNoSignature, s.welcome[0].Signer, strings.Join(types, ", "))
-	return errors.Join(err, s.authority.nobody())
+	return fmt.Errorf("%w: %s stated only %s", ErrNoSignature, s.welcome[0].Signer, strings.Join(types, ", "))
 }
 
 // welcomes says whether whoever made the claim may.

@@ -4,6 +4,7 @@ package spec
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -12,8 +13,13 @@ import (
 func Refused() []string { return tagged("refused") }
 
 // NeedPod are the fields of a ClusterImagePolicy whose meaning depends on a
-// pod. A policy that uses one is undecided on a node.
-func NeedPod() []string { return tagged("pod") }
+// pod. A policy that uses one is undecided on a node. The policy of an
+// attestation sees the statement alone, and may not have them at all.
+func NeedPod() []string {
+	return slices.DeleteFunc(tagged("pod"), func(path string) bool {
+		return strings.HasPrefix(path, "spec.authorities.attestations.")
+	})
+}
 
 // Paths are all fields of ClusterImagePolicy and TrustRoot.
 func Paths() []string { return tagged("yaml") }
