@@ -60,6 +60,7 @@ func TestKeylessAttacks(t *testing.T) {
 
 		"expired when signed":       {root, verifytest.BundleOptions{CertificateFrom: now.Add(-30 * time.Minute)}, trust.ErrCertificate},
 		"not yet valid when signed": {root, verifytest.BundleOptions{CertificateFrom: now.Add(3 * time.Minute)}, trust.ErrCertificate},
+		"expired when logged":       {root, verifytest.BundleOptions{Log: verifytest.DSSE, NoTimestamp: true, CertificateFrom: now.Add(-30 * time.Minute)}, trust.ErrCertificate},
 		"one of two times is too late": {root, verifytest.BundleOptions{
 			Log: verifytest.DSSE, LoggedAt: now, SignedAt: now.Add(-30 * time.Minute), CertificateFrom: now.Add(-time.Minute)}, trust.ErrCertificate},
 		"another authority":          {trust.Options{Root: st.rootOf(other, verifytest.RootOptions{}), Log: &trust.LogRule{Root: st.root}, Timestamp: &trust.TimestampRule{Root: st.root}}, verifytest.BundleOptions{}, trust.ErrCertificate},
@@ -98,6 +99,7 @@ func TestKeylessAttacks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := st.verify(c.o, c.opts)
 			require.ErrorIs(t, err, c.want)
+			require.NotContains(t, err.Error(), "\n")
 		})
 	}
 }
@@ -224,6 +226,7 @@ func TestKeyedAttacks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := st.verify(c.o, c.opts)
 			require.ErrorIs(t, err, c.want)
+			require.NotContains(t, err.Error(), "\n")
 		})
 	}
 	// An entry in a log that nobody asked for, however broken, says nothing.

@@ -68,7 +68,7 @@ func parseBundle(data []byte) (*parsed, error) {
 	}
 	p := &parsed{Bundle: &protobundle.Bundle{}}
 	if err := protojson.Unmarshal(data, p.Bundle); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBundle, err)
+		return nil, fmt.Errorf("%w: %w", ErrBundle, line(err))
 	}
 	if p.version = versions[p.GetMediaType()]; p.version == 0 {
 		return nil, fmt.Errorf("%w: its media type is %q, versions 0.1 to 0.3 are known", ErrBundle, short(p.GetMediaType()))
@@ -186,9 +186,11 @@ func (p *parsed) signed(in Input) (*signed, error) {
 const maxQuoted = 200
 
 // short cuts what a stranger wrote down to what a message bears.
-func short(s string) string {
-	if len(s) > maxQuoted {
-		return s[:maxQuoted] + "…"
+func short(s string) string { return cut(s, maxQuoted) }
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return s[:n] + "…"
 	}
 	return s
 }

@@ -49,8 +49,11 @@ func (v *Verifier) entries(p *parsed, by signedBy, envelope []byte) ([]logged, e
 		}
 		seen[at] = true
 		t, err := v.entry(e, log, p, by, envelope)
+		if errors.Is(err, ErrLogKey) || errors.Is(err, ErrCertificate) {
+			return nil, err
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%s, entry %d: %w", log.BaseURL, at.index, err)
+			return nil, fmt.Errorf("%w: %s, entry %d: %w", ErrLogEntry, log.BaseURL, at.index, err)
 		}
 		found = append(found, logged{witness{v.logRoot.operator(log.BaseURL), t}, log})
 	}
@@ -58,9 +61,10 @@ func (v *Verifier) entries(p *parsed, by signedBy, envelope []byte) ([]logged, e
 }
 
 // entry verifies one entry and returns the time the log has signed, if it has.
+// Errors are ErrLogKey, ErrCertificate or the reason for ErrLogEntry.
 func (v *Verifier) entry(e *protorekor.TransparencyLogEntry, log *root.TransparencyLog, p *parsed, by signedBy, envelope []byte) (time.Time, error) {
 	if err := checkForm(e, p.version); err != nil {
-		return time.Time{}, fmt.Errorf("%w: %w", ErrLogEntry, err)
+		return time.Time{}, err
 	}
 	// The time in an entry is the log's word only under its signature, the
 	// inclusion promise.
@@ -78,7 +82,11 @@ func (v *Verifier) entry(e *protorekor.TransparencyLogEntry, log *root.Transpare
 		err = verifyCurrent(e, p, by, m)
 	}
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%w: %w", ErrLogEntry, err)
+		if p.certificate != nil && !at.IsZero() && !by.content.ValidAtTime(at, m) {
+			return time.Time{}, fmt.Errorf("%w: valid from %s to %s, logged at %s", ErrCertificate,
+				stamp(p.certificate.NotBefore), stamp(p.certificate.NotAfter), stamp(at))
+		}
+		return time.Time{}, line(err)
 	}
 	return at, nil
 }

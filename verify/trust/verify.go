@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -186,18 +187,18 @@ func (v *Verifier) prove(p *parsed, by signedBy, envelope []byte, now time.Time)
 	if n := operators(logs); n < v.logsAsked {
 		return nil, fmt.Errorf("%w: not enough verified log entries: %d operators have one in a log that the root trusts, want %d", ErrLogEntry, n, v.logsAsked)
 	}
-	stamps, reason, err := v.timestamped(p)
+	stamps, reasons, err := v.timestamped(p)
 	if err != nil {
 		return nil, err
 	}
 	times = append(times, stamps...)
 	switch n := operators(stamps); {
 	case n < v.timestampsAsked:
-		return nil, errors.Join(fmt.Errorf("%w: %d operators of trusted timestamp authorities have signed one, want %d", ErrTimestamp, n, v.timestampsAsked), reason)
+		return nil, fmt.Errorf("%w: %d operators of trusted timestamp authorities have signed one, want %d%s", ErrTimestamp, n, v.timestampsAsked, because(reasons))
 	// Without a time nobody knows whether the certificate, or the key of the
 	// log, was in force.
 	case len(times) == 0 && (!v.keyed() || v.logsAsked > 0):
-		return nil, errors.Join(fmt.Errorf("%w: neither a log nor a trusted timestamp authority has signed one", ErrTimestamp), reason)
+		return nil, fmt.Errorf("%w: neither a log nor a trusted timestamp authority has signed one%s", ErrTimestamp, because(reasons))
 	}
 	for _, t := range times {
 		if t.time.After(now.Add(MaxSkew)) {
@@ -205,6 +206,14 @@ func (v *Verifier) prove(p *parsed, by signedBy, envelope []byte, now time.Time)
 		}
 	}
 	return &proof{entries, times}, checkLogKeys(entries, times)
+}
+
+// because are the first of the reasons.
+func because(reasons []string) string {
+	if len(reasons) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(reasons[:min(len(reasons), 3)], "; ")
 }
 
 func (p *proof) verified(s *signed, signer Signer) *Verified {

@@ -5,6 +5,7 @@ package trust
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -29,25 +30,24 @@ func operators(ws []witness) int {
 }
 
 // timestamped verifies the signed timestamps. Those of authorities that are not
-// trusted do not count and do no harm; reason says why they do not.
-func (v *Verifier) timestamped(p *parsed) (found []witness, reason, err error) {
+// trusted do not count and do no harm; reasons say why they do not.
+func (v *Verifier) timestamped(p *parsed) (found []witness, reasons []string, err error) {
 	stamps := p.GetVerificationMaterial().GetTimestampVerificationData().GetRfc3161Timestamps()
 	if len(stamps) > maxTimestamps {
 		return nil, nil, fmt.Errorf("%w: it has %d timestamps, more than %d", ErrTimestamp, len(stamps), maxTimestamps)
 	}
-	var reasons []error
 	for _, s := range stamps {
 		for _, tsa := range v.timestampers {
 			t, err := tsa.Verify(s.GetSignedTimestamp(), p.signature)
 			if err != nil {
-				reasons = append(reasons, err)
+				reasons = append(reasons, line(err).Error())
 				continue
 			}
 			found = append(found, witness{operator: v.timestampRoot.operator(t.URI), time: t.Time})
 			break
 		}
 	}
-	return found, errors.Join(reasons...), nil
+	return found, reasons, nil
 }
 
 // earliest is the first of the times, zero if there are none.
@@ -60,5 +60,15 @@ func earliest(ws []witness) time.Time {
 	}
 	return first
 }
+
+// line is a reason on one line: libraries write tables.
+func line(err error) error {
+	if text := err.Error(); strings.ContainsAny(text, "\r\n\t") || len(text) > maxReason {
+		return errors.New(cut(strings.Join(strings.Fields(text), " "), maxReason))
+	}
+	return err
+}
+
+const maxReason = 500
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
