@@ -78,8 +78,9 @@ type Candidate struct {
 	Digest digest.Digest
 	// Bundle is a Sigstore bundle as JSON, or a Notary Project envelope.
 	Bundle []byte
-	// Payload is what a bundle with a message signature signs, where that is
-	// a document of its own: the simple signing JSON of cosign's old form.
+	// Payload is the layer that a Legacy candidate was made of: the simple
+	// signing document, which the bundle's message signature is over, or the
+	// DSSE envelope as it was found, which a log may have by its hash.
 	Payload []byte
 	// Attestations is set if the candidate refers to an attestation manifest
 	// of the subject, and not to the subject: Docker's chain.

@@ -45,30 +45,29 @@ const (
 var ErrLegacy = errors.New("broken cosign signature layer")
 
 // convert turns a layer of cosign's old form, and its annotations, into a
-// Sigstore bundle. payload is set if the signature is over the layer itself.
-// Nothing is verified; what is missing is left out, and missed by the verifier.
-func convert(mediaType string, layer []byte, annotations map[string]string) (bundle, payload []byte, err error) {
+// Sigstore bundle. Nothing is verified; what is missing is left out, and missed
+// by the verifier.
+func convert(mediaType string, layer []byte, annotations map[string]string) ([]byte, error) {
+	var err error
 	b := &protobundle.Bundle{MediaType: typeLegacyBundle}
 	if b.VerificationMaterial, err = material(annotations); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrLegacy, err)
+		return nil, fmt.Errorf("%w: %w", ErrLegacy, err)
 	}
 	if mediaType == typeEnvelope {
 		b.Content, err = envelope(layer)
 	} else {
-		payload = layer
 		b.Content, err = message(layer, annotations[annotationSignature])
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrLegacy, err)
+		return nil, fmt.Errorf("%w: %w", ErrLegacy, err)
 	}
 	loose, err := protojson.Marshal(b)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrLegacy, err)
+		return nil, fmt.Errorf("%w: %w", ErrLegacy, err)
 	}
 	// protojson puts blanks in at random, and equal evidence has to have equal
 	// digests.
-	bundle, err = json.Marshal(json.RawMessage(loose))
-	return bundle, payload, err
+	return json.Marshal(json.RawMessage(loose))
 }
 
 // message is a signature over the simple signing document.

@@ -209,9 +209,9 @@ func (p piece) fetch(ctx context.Context, l Location, where string) (Candidate, 
 	if p.form != Legacy {
 		return Candidate{Where: where, Form: p.form, Digest: document.Digest(data), Bundle: data}, nil
 	}
-	bundle, payload, err := convert(p.layer.MediaType, data, p.layer.Annotations)
+	bundle, err := convert(p.layer.MediaType, data, p.layer.Annotations)
 	if err != nil {
 		return Candidate{}, fmt.Errorf("layer %s: %w", p.layer.Digest, err)
 	}
-	return Candidate{Where: where, Form: Legacy, Digest: document.Digest(bundle), Bundle: bundle, Payload: payload}, nil
+	return Candidate{Where: where, Form: Legacy, Digest: document.Digest(bundle), Bundle: bundle, Payload: data}, nil
 }
