@@ -32,7 +32,7 @@ is not looked at.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.PersistentFlags().StringVar(&f.dir, "store", envOr(stdio, "PLOMB_TRUST", trust.DefaultStore), "`FOLDER` of the instances (PLOMB_TRUST)")
+	cmd.PersistentFlags().StringVar(&f.dir, "trust-dir", envOr(stdio, "PLOMB_TRUST", trust.DefaultStore), "`FOLDER` of the instances (PLOMB_TRUST)")
 	cmd.AddCommand(trustUpdateCommand(&f, stdio), trustShowCommand(&f, stdio), trustListCommand(&f, stdio), trustExportCommand(&f, stdio))
 	return cmd
 }
