@@ -208,6 +208,9 @@ func (v *verifiers) verifyNotation(ctx context.Context, r *run, c evidence.Candi
 	if err != nil {
 		return binding.Signed{}, err
 	}
+	for _, fault := range res.Unenforced {
+		r.check("trust", "not enforced at this level: "+c.Digest.String(), fault)
+	}
 	return binding.Signed{
 		Format: claim.Notation, Digest: res.Target.Digest, Annotations: res.Annotations,
 		Signer: res.Signer, SignedAt: res.SignedAt, Evidence: c.Digest, Where: c.Where,

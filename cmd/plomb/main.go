@@ -94,7 +94,11 @@ Environment (each is the default of a flag):
 	cmd.SetIn(stdio.In)
 	cmd.SetOut(stdio.Out)
 	cmd.SetErr(stdio.Err)
-	cmd.AddCommand(verifyCommand(stdio), verifyBundleCommand(stdio), inspectCommand(stdio), sbomCommand(stdio), provenanceCommand(stdio), attachCommand(stdio),
-		reproduceCommand(stdio), versionCommand(stdio))
+	cmd.AddCommand(
+		verifyCommand(stdio), verifyBundleCommand(stdio), inspectCommand(stdio),
+		trustCommand(stdio),
+		sbomCommand(stdio), provenanceCommand(stdio), attachCommand(stdio),
+		reproduceCommand(stdio), versionCommand(stdio),
+	)
 	return cmd
 }

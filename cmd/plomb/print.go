@@ -140,7 +140,7 @@ func printReport(stdio Stdio, form string, r *inspect.Report) error {
 	p.line(0, "image", "%s", r.Name)
 	p.line(0, "digest", "%s", r.Digest)
 	if len(r.Indexes) == 0 {
-		p.line(0, "index", "none: a bare manifest, which cannot carry a bundle")
+		p.line(0, "index", "none: a bare manifest")
 	}
 	for _, i := range r.Indexes {
 		p.line(0, "index", "%s", i)
@@ -203,10 +203,7 @@ func (p *page) bundle(b inspect.Bundle) {
 	if b.Error != "" {
 		p.line(2, "unreadable", "%s", b.Error)
 	}
-	if b.Subject != "" {
-		p.line(2, "signer", "%s", b.Subject)
-		p.line(2, "issuer", "%s", b.Issuer)
-	}
+	p.signedBy(b)
 	if b.PredicateType != "" {
 		p.line(2, "predicate", "%s", b.PredicateType)
 	}
@@ -215,6 +212,27 @@ func (p *page) bundle(b inspect.Bundle) {
 	}
 	if b.Build != nil {
 		p.build(b.Build)
+	}
+}
+
+// signedBy says whom a signature names, and by what it is bound.
+func (p *page) signedBy(b inspect.Bundle) {
+	if b.Format != "bundle" {
+		p.line(2, "format", "%s", b.Format)
+	}
+	switch {
+	case b.Subject != "":
+		p.line(2, "signer", "%s", b.Subject)
+		p.line(2, "issuer", "%s", b.Issuer)
+	case b.X509 != "":
+		p.line(2, "signer", "%s", b.X509)
+	case b.Key != "":
+		p.line(2, "signer", "key %s", b.Key)
+	case b.Keyed:
+		p.line(2, "signer", "a key")
+	}
+	if b.Signs != "" {
+		p.line(2, "signs", "%s", b.Signs)
 	}
 }
 

@@ -8,6 +8,7 @@ package inspect
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"slices"
 
 	"github.com/containerd/platforms"
@@ -19,6 +20,8 @@ import (
 	"github.com/plombproject/plomb/verify/binding"
 	"github.com/plombproject/plomb/verify/evidence"
 	"github.com/plombproject/plomb/verify/image"
+	"github.com/plombproject/plomb/verify/internal/document"
+	"github.com/plombproject/plomb/verify/notation"
 	"github.com/plombproject/plomb/verify/trust"
 )
 
@@ -54,9 +57,19 @@ type Bundle struct {
 	// Where lists the places it was found in; each place may hold a copy.
 	Where  []string      `json:"where"`
 	Digest digest.Digest `json:"digest,omitempty"`
-	// Issuer and Subject are the certificate's.
-	Issuer        string               `json:"issuer,omitempty"`
-	Subject       string               `json:"subject,omitempty"`
+	// Format is bundle, legacy, or the media type of a Notary Project envelope.
+	Format string `json:"format,omitempty"`
+	// Issuer and Subject are the certificate's, X509 is the name in a Notary
+	// Project certificate, Key the SHA-256 of a public key, if the bundle hints
+	// at it.
+	Issuer  string        `json:"issuer,omitempty"`
+	Subject string        `json:"subject,omitempty"`
+	X509    string        `json:"x509,omitempty"`
+	Key     digest.Digest `json:"key,omitempty"`
+	// Keyed: it was signed with a bare key.
+	Keyed bool `json:"keyed,omitempty"`
+	// Signs is the digest that a signature without a statement says it is over.
+	Signs         digest.Digest        `json:"signs,omitempty"`
 	PredicateType string               `json:"predicateType,omitempty"`
 	Subjects      []provenance.Subject `json:"subjects,omitempty"`
 	Build         *Build               `json:"build,omitempty"`
@@ -87,7 +100,7 @@ func Inspect(ctx context.Context, name string, dgst digest.Digest, location evid
 			Manifest:     m.Entry.Digest,
 			Config:       m.Manifest.Config.Digest,
 			Layers:       len(m.Manifest.Layers),
-			Bundles:      bundles(ctx, location, m),
+			Bundles:      bundles(ctx, location, img.Indexes, m),
 			Attestations: []Attestation{},
 		}
 		p.Attestations, err = attestations(ctx, location, m, provenanceOf(ctx, location, m))
@@ -108,10 +121,9 @@ func (runnable) Match(p ocispec.Platform) bool {
 }
 
 // bundles reads every bundle about m, each once.
-func bundles(ctx context.Context, location evidence.Location, m image.Manifest) []Bundle {
+func bundles(ctx context.Context, location evidence.Location, indexes []digest.Digest, m image.Manifest) []Bundle {
 	list := []Bundle{}
-	source := evidence.Embedded{Store: location}
-	for c, err := range source.Candidates(ctx, evidence.Subject{Entry: m.Entry, Siblings: m.Siblings}) {
+	for c, err := range candidates(ctx, location, indexes, m) {
 		if len(list) == evidence.MaxCandidates {
 			break
 		}
@@ -119,9 +131,9 @@ func bundles(ctx context.Context, location evidence.Location, m image.Manifest) 
 			list[i].Where = append(list[i].Where, c.Where)
 			continue
 		}
-		b := Bundle{Where: []string{c.Where}, Digest: c.Digest}
+		b := Bundle{Where: []string{c.Where}, Digest: c.Digest, Format: string(c.Form)}
 		if err == nil {
-			err = b.describe(c.Bundle, m.Platform)
+			err = b.describe(c, m)
 		}
 		if err != nil {
 			b.Error = err.Error()
@@ -131,23 +143,60 @@ func bundles(ctx context.Context, location evidence.Location, m image.Manifest) 
 	return list
 }
 
-// describe fills in what the bundle claims.
-func (b *Bundle) describe(data []byte, platform ocispec.Platform) error {
-	claim, err := trust.DescribeUnverified(data)
-	if err != nil {
-		return err
+// candidates goes through every place where signatures can be.
+func candidates(ctx context.Context, location evidence.Location, indexes []digest.Digest, m image.Manifest) iter.Seq2[evidence.Candidate, error] {
+	return func(yield func(evidence.Candidate, error) bool) {
+		for _, source := range evidence.Sources(location) {
+			for c, err := range source.Candidates(ctx, evidence.Subject{Entry: m.Entry, Siblings: m.Siblings, Indexes: indexes}) {
+				if c.Form == "" {
+					c.Form = evidence.Bundle
+				}
+				if !yield(c, err) {
+					return
+				}
+			}
+		}
 	}
-	b.Issuer, b.Subject = claim.Signer.Issuer, claim.Signer.Subject
-	st, err := provenance.ParseStatement(claim.Payload)
-	if err != nil {
-		return err
-	}
-	b.PredicateType, b.Subjects = st.PredicateType, st.Subject
-	b.Foretold = binding.Foretold(st, platform)
-	var p slsa.Provenance
-	if st.PredicateType != provenance.PredicateSLSA1 {
+}
+
+// describe fills in what the signature claims.
+func (b *Bundle) describe(c evidence.Candidate, m image.Manifest) error {
+	if c.Form == evidence.JWS || c.Form == evidence.COSE {
+		claim, err := notation.DescribeUnverified(c.Bundle, string(c.Form))
+		if err != nil {
+			return err
+		}
+		b.X509, b.Signs = claim.X509, claim.Target.Digest
 		return nil
 	}
+	claim, err := trust.DescribeUnverified(c.Bundle)
+	if err != nil {
+		return err
+	}
+	b.Issuer, b.Subject, b.Key, b.Keyed = claim.Signer.Issuer, claim.Signer.Subject, claim.Signer.Key, claim.Keyed
+	if claim.PayloadType == "" {
+		b.Signs = claim.Digest
+		return nil
+	}
+	return b.describeStatement(claim.Payload, m.Platform)
+}
+
+// describeStatement fills in what an in-toto statement claims.
+func (b *Bundle) describeStatement(payload []byte, platform ocispec.Platform) error {
+	raw, err := document.ParseStatement(payload)
+	if err != nil {
+		return err
+	}
+	b.PredicateType = raw.PredicateType
+	for _, s := range raw.Subjects {
+		b.Subjects = append(b.Subjects, provenance.Subject{Name: s.Name, Digest: s.Digest, Annotations: s.Annotations})
+	}
+	st, err := provenance.ParseStatement(payload)
+	if err != nil || st.PredicateType != provenance.PredicateSLSA1 {
+		return nil // a statement of somebody else's
+	}
+	b.Foretold = binding.Foretold(st, platform)
+	var p slsa.Provenance
 	if err := json.Unmarshal(st.Predicate, &p); err != nil {
 		return err
 	}
