@@ -263,10 +263,26 @@ func TestMessageOverDigest(t *testing.T) {
 			require.ErrorIs(t, err, trust.ErrMessage, name)
 		}
 	}
+	// Without a digest there has to be the message.
+	ed := verifytest.NewKey(t, "ed25519")
+	in := trust.Input{
+		Bundle:  st.s.Bundle(t, st.payload, verifytest.BundleOptions{Key: ed, Message: true, NoMessageDigest: true, NoLogEntry: true}),
+		Digests: []digest.Digest{digest.FromBytes(st.payload), "sha256:"},
+	}
+	v := verifier(t, trust.Options{Keys: keysOf(t, "", ed)})
+	_, err := v.Verify(in, time.Now())
+	require.ErrorIs(t, err, trust.ErrMessage)
+	in.Payload = st.payload
+	_, err = v.Verify(in, time.Now())
+	require.NoError(t, err)
+	in.Payload = []byte("x")
+	_, err = v.Verify(in, time.Now())
+	require.ErrorIs(t, err, trust.ErrSignature)
+
 	// The digest is that of the caller's, and the signature of another message.
 	dgst := digest.FromString("wanted")
 	bundle := st.s.Bundle(t, st.payload, verifytest.BundleOptions{Key: st.key, Message: true, MessageDigest: mustHex(t, dgst.Encoded()), NoLogEntry: true})
-	_, err := verifier(t, trust.Options{Keys: keysOf(t, "", st.key)}).Verify(trust.Input{Bundle: bundle, Digests: []digest.Digest{dgst}}, time.Now())
+	_, err = verifier(t, trust.Options{Keys: keysOf(t, "", st.key)}).Verify(trust.Input{Bundle: bundle, Digests: []digest.Digest{dgst}}, time.Now())
 	require.ErrorIs(t, err, trust.ErrSignature)
 }
 

@@ -3,7 +3,6 @@
 package trust
 
 import (
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
@@ -161,26 +160,40 @@ func (p *parsed) signed(in Input) (*signed, error) {
 		}, nil
 	}
 	stated := p.GetMessageSignature().GetMessageDigest()
+	if in.Payload != nil {
+		s := &signed{payload: in.Payload, message: in.Payload, digest: digest.FromBytes(in.Payload)}
+		return s, checkStated(stated, in.Payload)
+	}
+	if len(stated.GetDigest()) == 0 {
+		return nil, fmt.Errorf("%w: it gives no digest of its message; the message itself is needed", ErrMessage)
+	}
 	algorithm, err := algorithmOf(stated.GetAlgorithm())
 	if err != nil {
 		return nil, err
 	}
 	s := &signed{algorithm: algorithm, sum: stated.GetDigest()}
-	if in.Payload != nil {
-		// The digest in the bundle is a hint, and a lie is a reason to refuse:
-		// log entries are compared with it.
-		if algorithm.FromBytes(in.Payload).Encoded() != hex.EncodeToString(s.sum) {
-			return nil, fmt.Errorf("%w: it says the message's %s is %x", ErrMessage, algorithm, s.sum)
-		}
-		sum := sha256.Sum256(in.Payload)
-		s.payload, s.message, s.digest = in.Payload, in.Payload, digest.NewDigestFromBytes(digest.SHA256, sum[:])
-		return s, nil
-	}
 	s.digest = digest.NewDigestFromBytes(algorithm, s.sum)
 	if !slices.Contains(in.Digests, s.digest) {
 		return nil, fmt.Errorf("%w: it is over %s", ErrMessage, s.digest)
 	}
 	return s, nil
+}
+
+// checkStated holds the digest in the bundle against the message. It is a hint,
+// and a lie is a reason to refuse: log entries are compared with it. cosign
+// gives none for Ed25519, which signs the message without hashing it first.
+func checkStated(stated *protocommon.HashOutput, message []byte) error {
+	if stated.GetAlgorithm() == 0 && len(stated.GetDigest()) == 0 {
+		return nil
+	}
+	algorithm, err := algorithmOf(stated.GetAlgorithm())
+	if err != nil {
+		return err
+	}
+	if algorithm.FromBytes(message).Encoded() != hex.EncodeToString(stated.GetDigest()) {
+		return fmt.Errorf("%w: it says the message's %s is %s", ErrMessage, algorithm, short(hex.EncodeToString(stated.GetDigest())))
+	}
+	return nil
 }
 
 const maxQuoted = 200

@@ -19,7 +19,7 @@ type Claim struct {
 	Keyed bool
 	Hint  string
 	// Payload and PayloadType are those of the envelope, empty for a signature
-	// over a message, of which Digest is then the hash.
+	// over a message, of which Digest is then the hash, if the bundle has it.
 	Payload     []byte
 	PayloadType string
 	Digest      digest.Digest
@@ -35,12 +35,12 @@ func DescribeUnverified(data []byte) (*Claim, error) {
 		return nil, err
 	}
 	c := &Claim{Payload: p.GetDsseEnvelope().GetPayload(), PayloadType: p.GetDsseEnvelope().GetPayloadType()}
-	if message := p.GetMessageSignature(); message != nil {
-		algorithm, err := algorithmOf(message.GetMessageDigest().GetAlgorithm())
+	if stated := p.GetMessageSignature().GetMessageDigest(); len(stated.GetDigest()) > 0 {
+		algorithm, err := algorithmOf(stated.GetAlgorithm())
 		if err != nil {
 			return nil, err
 		}
-		c.Digest = digest.NewDigestFromBytes(algorithm, message.GetMessageDigest().GetDigest())
+		c.Digest = digest.NewDigestFromBytes(algorithm, stated.GetDigest())
 	}
 	if p.certificate == nil {
 		c.Keyed, c.Hint = true, p.hint

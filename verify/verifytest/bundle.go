@@ -49,10 +49,11 @@ type BundleOptions struct {
 	Hash         crypto.Hash
 	PSS, Prehash bool
 
-	// Message signs the payload itself, without an envelope, and MessageDigest
-	// replaces the digest that the bundle gives of it.
-	Message       bool
-	MessageDigest []byte
+	// Message signs the payload itself, without an envelope. MessageDigest
+	// replaces the digest that the bundle gives of it, NoMessageDigest leaves
+	// it out, as cosign does for Ed25519.
+	Message, NoMessageDigest bool
+	MessageDigest            []byte
 
 	Issuer, Subject string
 	// Chain gives the certificate with its issuers, as old bundles do.

@@ -125,8 +125,9 @@ func messageSignature(t testing.TB, sig, message []byte, hash crypto.Hash, opts 
 	if opts.MessageDigest != nil {
 		sum = opts.MessageDigest
 	}
-	return &protobundle.Bundle_MessageSignature{MessageSignature: &protocommon.MessageSignature{
-		MessageDigest: &protocommon.HashOutput{Algorithm: algorithms[hash], Digest: sum},
-		Signature:     sig,
-	}}
+	stated := &protocommon.HashOutput{Algorithm: algorithms[hash], Digest: sum}
+	if opts.NoMessageDigest {
+		stated = &protocommon.HashOutput{}
+	}
+	return &protobundle.Bundle_MessageSignature{MessageSignature: &protocommon.MessageSignature{MessageDigest: stated, Signature: sig}}
 }
