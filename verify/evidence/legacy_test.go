@@ -48,11 +48,14 @@ func TestConvertedBundlesVerify(t *testing.T) {
 	}{
 		"log":       {options: []verify.VerifierOption{verify.WithTransparencyLog(1), verify.WithIntegratedTimestamps(1)}},
 		"timestamp": {verifytest.CosignOptions{BundleOptions: verifytest.BundleOptions{NoLogEntry: true}, Timestamp: true}, []verify.VerifierOption{verify.WithSignedTimestamps(1)}},
+		"intoto":    {verifytest.CosignOptions{BundleOptions: verifytest.BundleOptions{Log: verifytest.Intoto002}}, []verify.VerifierOption{verify.WithTransparencyLog(1), verify.WithIntegratedTimestamps(1)}},
 		"both":      {verifytest.CosignOptions{Timestamp: true}, []verify.VerifierOption{verify.WithTransparencyLog(1), verify.WithObserverTimestamps(2)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStand(t, false)
-			found, errs := legacy(t, s, s.CosignSign(t, sigstore, document, test.opts), s.CosignAttest(t, sigstore, statement, test.opts))
+			sign := test.opts
+			sign.Log = "" // an image's signature is a hashedrekord in any case
+			found, errs := legacy(t, s, s.CosignSign(t, sigstore, document, sign), s.CosignAttest(t, sigstore, statement, test.opts))
 			require.Empty(t, errs)
 			require.Len(t, found, 2)
 			v, err := verify.NewVerifier(material, append(test.options, verify.WithSignedCertificateTimestamps(1))...)
@@ -88,7 +91,7 @@ func TestKeyedSignaturesAreConverted(t *testing.T) {
 	})
 	for _, logged := range []bool{true, false} {
 		s := newStand(t, false)
-		opts := verifytest.CosignOptions{Key: key, BundleOptions: verifytest.BundleOptions{NoLogEntry: !logged}}
+		opts := verifytest.CosignOptions{BundleOptions: verifytest.BundleOptions{Key: key, NoLogEntry: !logged}}
 		found, errs := legacy(t, s, s.CosignSign(t, sigstore, []byte("document"), opts), s.CosignAttest(t, sigstore, []byte(`{"_type":"https://in-toto.io/Statement/v0.1"}`), opts))
 		require.Empty(t, errs)
 		options := []verify.VerifierOption{verify.WithNoObserverTimestamps()}

@@ -3,13 +3,9 @@
 package verifytest
 
 import (
-	"crypto/ecdsa"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"strings"
 	"testing"
@@ -17,7 +13,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/stretchr/testify/require"
 )
 
@@ -60,11 +55,10 @@ func SimpleSigning(dgst digest.Digest, name string) []byte {
 }
 
 // CosignOptions say how an old signature is made. The zero value is keyless
-// and logged.
+// and logged in Rekor v1, as a hashedrekord or, for an attestation, as a dsse
+// entry. There is no proof of inclusion in the old form.
 type CosignOptions struct {
 	BundleOptions
-	// Key signs, in the place of one with a certificate.
-	Key *ecdsa.PrivateKey
 	// Timestamp adds one of the authority's.
 	Timestamp bool
 }
@@ -72,17 +66,10 @@ type CosignOptions struct {
 // CosignSign stores a layer with a document and its signature.
 func (s *Store) CosignSign(t testing.TB, sigstore *Sigstore, document []byte, opts CosignOptions) ocispec.Descriptor {
 	t.Helper()
-	key, verifier, annotations := sigstore.cosignKey(t, &opts)
-	sig := sign(t, key, document)
-	annotations[CosignSignature] = cosignBase64(sig)
-	sum := sha256.Sum256(document)
-	sigstore.cosignEvidence(t, opts, annotations, sig, map[string]any{
-		"apiVersion": "0.0.1", "kind": "hashedrekord",
-		"spec": map[string]any{
-			"data":      map[string]any{"hash": map[string]any{"algorithm": "sha256", "value": hex.EncodeToString(sum[:])}},
-			"signature": map[string]any{"content": cosignBase64(sig), "publicKey": map[string]any{"content": cosignBase64(verifier)}},
-		},
-	})
+	opts.Message = true
+	orElse(&opts.Log, HashedRekord)
+	of, annotations := sigstore.cosign(t, document, opts)
+	annotations[CosignSignature] = base64.StdEncoding.EncodeToString(of.sig)
 	desc := s.Add(document, TypeSimpleSigning)
 	desc.Annotations = annotations
 	return desc
@@ -91,80 +78,44 @@ func (s *Store) CosignSign(t testing.TB, sigstore *Sigstore, document []byte, op
 // CosignAttest stores a layer with a DSSE envelope around an in-toto statement.
 func (s *Store) CosignAttest(t testing.TB, sigstore *Sigstore, statement []byte, opts CosignOptions) ocispec.Descriptor {
 	t.Helper()
-	key, verifier, annotations := sigstore.cosignKey(t, &opts)
-	sig := sign(t, key, dsse.PAE(payloadType, statement))
-	envelope, err := json.Marshal(dsse.Envelope{
-		PayloadType: payloadType, Payload: cosignBase64(statement), Signatures: []dsse.Signature{{Sig: cosignBase64(sig)}},
-	})
-	require.NoError(t, err)
-	hash := func(data []byte) map[string]any {
-		sum := sha256.Sum256(data)
-		return map[string]any{"algorithm": "sha256", "value": hex.EncodeToString(sum[:])}
-	}
-	sigstore.cosignEvidence(t, opts, annotations, sig, map[string]any{
-		"apiVersion": "0.0.1", "kind": "dsse",
-		"spec": map[string]any{
-			"envelopeHash": hash(envelope), "payloadHash": hash(statement),
-			"signatures": []any{map[string]any{"signature": cosignBase64(sig), "verifier": cosignBase64(verifier)}},
-		},
-	})
+	orElse(&opts.Log, DSSE)
+	of, annotations := sigstore.cosign(t, statement, opts)
 	annotations[CosignSignature] = ""
-	desc := s.Add(envelope, TypeEnvelope)
+	desc := s.Add(of.envelope(t), TypeEnvelope)
 	desc.Annotations = annotations
 	return desc
 }
 
-// cosignKey is the key that signs, and what the log says it was verified with:
-// a certificate or the key, in PEM.
-func (s *Sigstore) cosignKey(t testing.TB, opts *CosignOptions) (key *ecdsa.PrivateKey, verifier []byte, annotations map[string]string) {
+// cosign signs, and gives what the annotations of the layer say about it.
+func (s *Sigstore) cosign(t testing.TB, payload []byte, opts CosignOptions) (signedThing, map[string]string) {
 	t.Helper()
-	opts.BundleOptions = opts.withDefaults()
-	annotations = map[string]string{}
-	if opts.Key != nil {
-		return opts.Key, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki(t, opts.Key.Public())}), annotations
+	o := opts.withDefaults().within(t, s)
+	key, _, signer := s.signer(t, o)
+	of := o.sees(t, key, payload, signer)
+	annotations := map[string]string{}
+	if o.Key == nil {
+		annotations[CosignCertificate] = string(signer)
+		annotations[CosignChain] = string(pemOf("CERTIFICATE", s.fulcio.cert.Raw)) + string(pemOf("CERTIFICATE", s.fulcioRoot.cert.Raw))
 	}
-	key = newKey(t)
-	verifier = cosignPEM(s.leaf(t, key, opts.BundleOptions))
-	annotations[CosignCertificate] = string(verifier)
-	annotations[CosignChain] = string(cosignPEM(s.fulcio.cert, s.fulcioRoot.cert))
-	return key, verifier, annotations
-}
-
-func cosignPEM(certs ...*x509.Certificate) []byte {
-	var out []byte
-	for _, c := range certs {
-		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
-	}
-	return out
-}
-
-// cosignEvidence adds the log's promise and the timestamp.
-func (s *Sigstore) cosignEvidence(t testing.TB, opts CosignOptions, annotations map[string]string, sig []byte, entry map[string]any) {
-	t.Helper()
-	if !opts.NoLogEntry {
-		annotations[CosignRekor] = s.cosignPromise(t, entry, opts.SignedAt.Unix())
+	if !o.NoLogEntry {
+		e := o.LogBy.entry1(t, of, o)
+		annotations[CosignRekor] = marshal(t, map[string]any{
+			"SignedEntryTimestamp": e.GetInclusionPromise().GetSignedEntryTimestamp(),
+			"Payload": map[string]any{
+				"body": e.GetCanonicalizedBody(), "integratedTime": e.GetIntegratedTime(),
+				"logIndex": e.GetLogIndex(), "logID": hex.EncodeToString(e.GetLogId().GetKeyId()),
+			},
+		})
 	}
 	if opts.Timestamp {
-		data, err := json.Marshal(map[string]any{"SignedRFC3161Timestamp": s.timestamp(t, sig, opts.SignedAt)})
-		require.NoError(t, err)
-		annotations[CosignTimestamp] = string(data)
+		annotations[CosignTimestamp] = marshal(t, map[string]any{"SignedRFC3161Timestamp": o.TimestampBy.timestamp(t, of.sig, o.SignedAt)})
 	}
+	return of, annotations
 }
 
-// cosignPromise is Rekor v1's: a signature over the entry, its place and its time.
-// Maps are encoded in the order of their keys, which is the canonical one.
-func (s *Sigstore) cosignPromise(t testing.TB, entry map[string]any, at int64) string {
+func marshal(t testing.TB, v any) string {
 	t.Helper()
-	body, err := json.Marshal(entry)
-	require.NoError(t, err)
-	payload := map[string]any{
-		"body": cosignBase64(body), "integratedTime": at, "logID": hex.EncodeToString(logID(t, s.rekor.Public())), "logIndex": 7,
-	}
-	signed, err := json.Marshal(payload)
-	require.NoError(t, err)
-	data, err := json.Marshal(map[string]any{"SignedEntryTimestamp": sign(t, s.rekor, signed), "Payload": payload})
+	data, err := json.Marshal(v)
 	require.NoError(t, err)
 	return string(data)
 }
-
-func cosignBase64(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
