@@ -3,8 +3,6 @@
 package policy
 
 import (
-	"fmt"
-
 	"github.com/distribution/reference"
 
 	"github.com/plombproject/plomb/verify/claim"
@@ -68,7 +66,7 @@ func (c *compiler) keyless(s *spec.Keyless, a *Authority) {
 	for _, id := range s.Identities {
 		identity, err := NewIdentity(id.Issuer, id.IssuerRegExp, id.Subject, id.SubjectRegExp)
 		if err != nil {
-			c.faults = append(c.faults, fmt.Errorf("%w (%s)", err, id.At))
+			c.located(err, id.At)
 			continue
 		}
 		a.Identities = append(a.Identities, identity)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/plombproject/plomb/verify/policy/spec"
 )
@@ -16,6 +17,17 @@ type compiler struct{ faults []error }
 
 func (c *compiler) fault(at spec.Origin, format string, args ...any) {
 	c.faults = append(c.faults, fmt.Errorf("%w: %s: %s", ErrInvalid, at, fmt.Sprintf(format, args...)))
+}
+
+// located adds the place to each of the joined faults in err.
+func (c *compiler) located(err error, at spec.Origin) {
+	faults := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && strings.Contains(err.Error(), "\n") {
+		faults = joined.Unwrap()
+	}
+	for _, fault := range faults {
+		c.faults = append(c.faults, fmt.Errorf("%w (%s)", fault, at))
+	}
 }
 
 // parsed are the documents of one file, ready for use.
@@ -63,6 +75,11 @@ func (c *compiler) policy(doc spec.Document, s *spec.ImagePolicy) Policy {
 			continue
 		}
 		p.globs = append(p.globs, g)
+	}
+	for _, m := range s.Match {
+		if m.Selector != nil && m.Resource == "" && m.Version == "" && m.Group == "" {
+			c.fault(m.At, "match.selector needs a resource to select from")
+		}
 	}
 	for i := range s.Authorities {
 		p.Authorities = append(p.Authorities, c.authority(&s.Authorities[i], i))

@@ -201,6 +201,8 @@ func TestPoliciesWithoutSense(t *testing.T) {
 		{"hash of a certificate", "  authorities:\n  - keyless:\n      identities: [{issuer: a, subject: b}]\n      ca-cert:\n        hashAlgorithm: sha256\n        data: |\n" + indent(selfSigned(t), "          "), "hashAlgorithm means nothing"},
 		{"image for repository", plain + "    source: [{oci: \"registry.example/a:v1\"}]\n", "is an image"},
 		{"no repository", plain + "    source: [{oci: \"https://registry.example\"}]\n", "is no repository"},
+		{"labels of nothing", plain + "  match: [{selector: {matchLabels: {a: b}}}]\n", "p.yaml:11: match.selector needs a resource"},
+		{"two faults of an identity", "  authorities: [{keyless: {identities: [{issuerRegExp: \"(\", subjectRegExp: \")\"}]}}]\n", "issuerRegExp: error parsing regexp: missing closing ): `(` (p.yaml:6)"},
 		{"no policy", plain + "  policy: {type: cue}\n", "policy.data of demo is missing"},
 		{"CUE that is none", plain + "  policy: {type: cue, data: \"a: [\"}\n", "invalid CUE: p.yaml:11: line 1"},
 		{"Rego that is none", plain + "  policy: {type: rego, data: \"package sigstore\\nisCompliant {\"}\n", "invalid Rego: p.yaml:11: line 2"},

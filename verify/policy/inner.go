@@ -4,8 +4,10 @@ package policy
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/plombproject/plomb/verify/policy/cue"
@@ -22,6 +24,8 @@ type inner struct {
 	// its fields would need the pod.
 	config bool
 	pod    []string
+
+	known verdicts
 }
 
 // inner compiles a policy; name is for messages.
@@ -53,15 +57,61 @@ func (c *compiler) compiled(err error) {
 }
 
 // judge evaluates the policy over JSON: ErrInnerPolicy if it refuses,
-// ErrNoResult if it could not be evaluated.
+// ErrNoResult if it could not be evaluated. The same question is answered once.
 func (in *inner) judge(ctx context.Context, input []byte, now time.Time) error {
+	q := question{sha256.Sum256(input), now.UnixNano()}
+	if err, ok := in.known.recall(q); ok {
+		return err
+	}
 	err := in.check(ctx, input, now)
 	switch {
 	case err == nil:
-		return nil
 	case errors.Is(err, rego.ErrDenied) || errors.Is(err, cue.ErrDenied):
-		return fmt.Errorf("%w: %w", ErrInnerPolicy, err)
+		err = fmt.Errorf("%w: %w", ErrInnerPolicy, err)
 	default:
+		// It may come to a result the next time.
 		return fmt.Errorf("%w: %w", ErrNoResult, err)
 	}
+	in.known.keep(q, err)
+	return err
+}
+
+// verdicts are the last few results of a policy. An image is judged again with
+// every claim that becomes known, and an SBOM of 10 MB takes seconds to read.
+type verdicts struct {
+	mu   sync.Mutex
+	last []verdict
+}
+
+const maxVerdicts = 16
+
+type verdict struct {
+	question
+	err error
+}
+
+// question is what was judged, and at what time of the decision.
+type question struct {
+	input [sha256.Size]byte
+	now   int64
+}
+
+func (v *verdicts) recall(q question) (err error, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, known := range v.last {
+		if known.question == q {
+			return known.err, true
+		}
+	}
+	return nil, false
+}
+
+func (v *verdicts) keep(q question, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.last) == maxVerdicts {
+		v.last = v.last[1:]
+	}
+	v.last = append(v.last, verdict{q, err})
 }

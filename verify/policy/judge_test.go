@@ -348,6 +348,33 @@ func TestPolicyOverTheConfig(t *testing.T) {
 	judge(t, p, evidence{config: config, err: errUnreachable}, errUnreachable, "")
 }
 
+// TestTheSameQuestionIsAnsweredOnce: and another time is another question.
+func TestTheSameQuestionIsAnsweredOnce(t *testing.T) {
+	p := one(t, plain+`    attestations:
+    - name: slow
+      predicateType: vuln
+      policy:
+        type: rego
+        data: |
+          package sigstore
+          isCompliant { n := numbers.range(1, 200000); count(n) > 0; time.now_ns() < 1800000000000000000 }
+`)
+	e := evidence{claims: scanned}
+	start := time.Now()
+	judge(t, p, e, nil, "")
+	first := time.Since(start)
+	start = time.Now()
+	for range 10 {
+		judge(t, p, e, nil, "")
+	}
+	require.Less(t, time.Since(start), first)
+
+	later := theCase
+	later.Now = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	j := p.Judge(context.Background(), later, e)
+	require.ErrorIs(t, errors.Join(j.Reasons...), policy.ErrInnerPolicy)
+}
+
 // TestPolicyWithoutEnd: what does not end admits nothing, and is not the fault
 // of the image.
 func TestPolicyWithoutEnd(t *testing.T) {

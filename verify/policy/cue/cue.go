@@ -121,14 +121,14 @@ func (p *Program) Check(ctx context.Context, data []byte) error {
 	if len(data) > MaxInput {
 		return fmt.Errorf("%w: %s: %d bytes of data, at most %d are read", ErrEvaluation, p.name, len(data), MaxInput)
 	}
-	expr, err := cuejson.Extract("", data)
-	if err != nil {
-		return fmt.Errorf("%w: %s: input: %w", ErrEvaluation, p.name, err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, MaxTime)
 	defer cancel()
 	return p.run(ctx, func() error {
 		c := fresh()
+		expr, err := cuejson.Extract("", data)
+		if err != nil {
+			return fmt.Errorf("%w: %s: input: %w", ErrEvaluation, p.name, err)
+		}
 		schema, value := c.CompileString(p.src), c.BuildExpr(expr)
 		if err := value.Err(); err != nil {
 			return fmt.Errorf("%w: %s: input: %w", ErrEvaluation, p.name, err)
