@@ -96,7 +96,7 @@ Environment (each is the default of a flag):
 	cmd.SetErr(stdio.Err)
 	cmd.AddCommand(
 		verifyCommand(stdio), verifyBundleCommand(stdio), inspectCommand(stdio),
-		trustCommand(stdio),
+		policyCommand(stdio), trustCommand(stdio),
 		sbomCommand(stdio), provenanceCommand(stdio), attachCommand(stdio),
 		reproduceCommand(stdio), versionCommand(stdio),
 	)
