@@ -54,7 +54,7 @@ type Log struct {
 	Validity
 }
 
-// Describe reads a trusted_root.json that Parse accepts.
+// Describe reads a trusted_root.json that ParsePart accepts.
 func Describe(data []byte) (*Contents, error) {
 	m, err := root.NewTrustedRootProtobuf(data)
 	if err != nil {

@@ -70,7 +70,22 @@ func FromParts(p Parts) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Parse(data)
+	return ParsePart(data)
+}
+
+// ParsePart is Decode for a root that holds something: it may be for one
+// purpose, such as timestamps, or want logs, as GitHub's does. NewVerifier says
+// whether it has what a trust asks for.
+func ParsePart(data []byte) (*Root, error) {
+	r, err := Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	m := r.material
+	if len(m.FulcioCertificateAuthorities())+len(m.TimestampingAuthorities())+len(m.RekorLogs()) == 0 {
+		return nil, fmt.Errorf("%w: it has neither certificateAuthorities, nor timestampAuthorities, nor tlogs", ErrRoot)
+	}
+	return r, nil
 }
 
 // marshal writes the parts as trusted_root.json, so that they are read, checked

@@ -86,6 +86,15 @@ func TestFromParts(t *testing.T) {
 	require.Error(t, err)
 }
 
+// A TrustRoot may be for timestamps, or for a log, alone.
+func TestFromPartsForOnePurpose(t *testing.T) {
+	p := parts(t, verifytest.NewSigstore(t))
+	for _, one := range []trust.Parts{{TimestampAuthorities: p.TimestampAuthorities}, {TLogs: p.TLogs}, {CertificateAuthorities: p.CertificateAuthorities}} {
+		_, err := trust.FromParts(one)
+		require.NoError(t, err)
+	}
+}
+
 func TestFromPartsTakesKeysThatLogsHave(t *testing.T) {
 	good := parts(t, verifytest.NewSigstore(t))
 	for name, key := range map[string]func() (any, error){

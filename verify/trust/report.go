@@ -60,7 +60,7 @@ func (s Store) report(name string, now time.Time) InstanceReport {
 			r.UsableUntil = l.State.Expires.Add(l.State.Grace())
 		}
 	}
-	if _, err := Parse(l.Data); err != nil {
+	if _, err := ParsePart(l.Data); err != nil {
 		return r
 	}
 	if r.Contents, err = Describe(l.Data); err == nil {

@@ -100,7 +100,7 @@ func (s Store) Load(name string, now time.Time) (*Loaded, error) {
 			return nil, fmt.Errorf("%w: instance %s: %w", ErrRoot, name, err)
 		}
 	}
-	if l.Root, err = Parse(l.Data); err != nil {
+	if l.Root, err = ParsePart(l.Data); err != nil {
 		return nil, fmt.Errorf("instance %s: %w", name, err)
 	}
 	return l, nil
@@ -150,17 +150,30 @@ func (s Store) read(name string) (*Loaded, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
+	for try := 1; ; try++ {
+		l, err := readFolder(dir, name)
+		// An update may have come between the two files; not between all of them.
+		if try == 3 || !errors.Is(err, errApart) {
+			return l, err
+		}
+	}
+}
+
+// errApart is a root that is not the one its state is about.
+var errApart = errors.New("somebody changed it")
+
+func readFolder(dir, name string) (*Loaded, error) {
 	state, err := readState(dir)
 	if err != nil {
 		return nil, err
 	}
-	data, err = limit.ReadFile(filepath.Join(dir, rootFile), MaxRoot)
+	data, err := limit.ReadFile(filepath.Join(dir, rootFile), MaxRoot)
 	if err != nil {
 		return nil, err
 	}
 	if got := digest.FromBytes(data); got != state.TrustedRoot && got != state.Pending {
-		return nil, fmt.Errorf("%s has digest %s, and %s says %s: somebody changed it; put it back with plomb trust update %s",
-			filepath.Join(dir, rootFile), got, stateFile, state.TrustedRoot, name)
+		return nil, fmt.Errorf("%s has digest %s, and %s says %s: %w; put it back with plomb trust update %s",
+			filepath.Join(dir, rootFile), got, stateFile, state.TrustedRoot, errApart, name)
 	}
 	return &Loaded{Name: name, Data: data, State: state}, nil
 }
@@ -181,7 +194,7 @@ func (s Store) Install(name, from string, data []byte, now time.Time) (*State, e
 // the state with it. Schema and TrustedRoot are filled in. The caller has the
 // lock. A reader, or a crash, at any moment finds the old root or the new one.
 func (s Store) Commit(name string, data []byte, state *State) error {
-	root, err := Parse(data)
+	root, err := ParsePart(data)
 	if err != nil {
 		return fmt.Errorf("instance %s: %w", name, err)
 	}
@@ -268,7 +281,7 @@ func Default(file, installed string, s Store, now time.Time) ([]*Loaded, error) 
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w; name a trusted_root.json with --trusted-root or PLOMB_TRUSTED_ROOT", ErrRoot, err)
 		}
-		root, err := Parse(data)
+		root, err := ParsePart(data)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}

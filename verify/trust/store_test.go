@@ -85,6 +85,21 @@ func TestInstancesStandSideBySide(t *testing.T) {
 	require.Nil(t, state)
 }
 
+// An instance without logs, as GitHub's, is one; NewVerifier knows what it is
+// good for.
+func TestInstanceWithoutLogs(t *testing.T) {
+	s := trust.Store{Dir: t.TempDir()}
+	data := verifytest.NewSigstore(t).TrustedRoot(t, verifytest.RootOptions{Without: "tlogs"})
+	_, err := s.Install("github", "/root.json", data, time.Now())
+	require.NoError(t, err)
+	l, err := s.Load("github", time.Now())
+	require.NoError(t, err)
+	_, err = trust.NewVerifier(trust.Options{Root: l.Root, Log: &trust.LogRule{}})
+	require.ErrorIs(t, err, trust.ErrRoot)
+	_, err = trust.NewVerifier(trust.Options{Root: l.Root})
+	require.NoError(t, err)
+}
+
 func TestStoreRefuses(t *testing.T) {
 	s, now := trust.Store{Dir: t.TempDir()}, time.Now()
 	for _, name := range []string{"", ".", "..", "../x", "a/b", "-x", "x.", "X", "a_b", "a\x00", "root.json", strings.Repeat("x", 64), "ä"} {
@@ -125,7 +140,9 @@ func TestStoreRefuses(t *testing.T) {
 	// A root that is none never takes the place of one.
 	good := rootJSON(t)
 	commit(t, s, "good", good, mirrored(now))
-	require.ErrorIs(t, s.Commit("good", []byte(`{}`), mirrored(now)), trust.ErrRoot)
+	for _, none := range []string{`{}`, `[]`, ``, `{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1","ctlogs":[]}`} {
+		require.ErrorIs(t, s.Commit("good", []byte(none), mirrored(now)), trust.ErrRoot)
+	}
 	l, err := s.Load("good", now)
 	require.NoError(t, err)
 	require.Equal(t, good, l.Data)
@@ -154,6 +171,31 @@ func TestCrashBetweenTheFiles(t *testing.T) {
 	l, err = s.Load("corp", now)
 	require.NoError(t, err)
 	require.Empty(t, l.State.Pending)
+}
+
+// A pull that comes while an update writes gets the old root or the new one.
+func TestReadersDuringUpdates(t *testing.T) {
+	s, now := trust.Store{Dir: t.TempDir()}, time.Now()
+	versions := [][]byte{rootJSON(t), rootJSON(t)}
+	commit(t, s, "corp", versions[0], mirrored(now))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 40 {
+			if err := s.Commit("corp", versions[i%2], mirrored(now)); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for {
+		_, err := s.Load("corp", now)
+		require.NoError(t, err)
+		select {
+		case <-done:
+			return
+		default:
+		}
+	}
 }
 
 func TestTwoUpdatesAtOnce(t *testing.T) {

@@ -59,7 +59,7 @@ func FromRepositoryAt(root, tarGz []byte, targets, target string, now time.Time)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", trust.ErrRoot, err)
 	}
-	return trust.Parse(data)
+	return trust.ParsePart(data)
 }
 
 // archiveURL is what the files of an archive are below, for go-tuf.

@@ -22,6 +22,8 @@ const (
 	maxFileTime = time.Minute
 	// maxRequests bounds an update: 256 new roots, 32 delegations and the rest.
 	maxRequests = 300
+	// maxHeader bounds what comes before a file.
+	maxHeader = 64 << 10
 	// maxRedirects bounds the way to one file.
 	maxRedirects = 3
 )
@@ -38,6 +40,7 @@ func newMirror(ctx context.Context, transport http.RoundTripper, progress func(s
 	if transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.DisableCompression = true // nothing that grows on arrival
+		t.MaxResponseHeaderBytes = maxHeader
 		t.ResponseHeaderTimeout = maxFileTime / 2
 		transport = t
 	}
@@ -84,7 +87,7 @@ func (m *mirror) DownloadFile(url string, maxLength int64, _ time.Duration) ([]b
 		// knows by this error that there is no newer root.
 		return nil, &metadata.ErrDownloadHTTP{StatusCode: http.StatusNotFound, URL: url}
 	default:
-		return nil, fmt.Errorf("%w: %s: %s", ErrMirror, url, res.Status)
+		return nil, fmt.Errorf("%w: %s: HTTP status %d", ErrMirror, url, res.StatusCode)
 	}
 	data, err := limit.ReadAll(res.Body, min(maxLength, maxFile))
 	if err != nil {

@@ -207,7 +207,7 @@ func (p *planned) update(ctx context.Context, now time.Time) (*Result, error) {
 		}
 		return nil, err
 	}
-	if _, err := trust.Parse(data); err != nil {
+	if _, err := trust.ParsePart(data); err != nil {
 		return nil, fmt.Errorf("target %s: %w", p.source.Target, err)
 	}
 	if err := s.keep(); err != nil {

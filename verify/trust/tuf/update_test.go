@@ -181,6 +181,9 @@ func TestAttacks(t *testing.T) {
 		"mute mirror": {func(_ *testing.T, w *world) {
 			w.Handle("timestamp.json", func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() })
 		}, context.DeadlineExceeded},
+		"endless header": {func(_ *testing.T, w *world) {
+			w.Handle("timestamp.json", func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("X", strings.Repeat("x", 1<<20)) })
+		}, tuf.ErrMirror},
 		"redirects in circles": {func(_ *testing.T, w *world) {
 			w.Handle("timestamp.json", func(rw http.ResponseWriter, req *http.Request) {
 				http.Redirect(rw, req, "/timestamp.json", http.StatusFound)
