@@ -37,18 +37,30 @@ func der(t testing.TB, s string) []byte {
 	return out
 }
 
-// TestKeylessAttacks: one property of a good bundle spoilt at a time.
-func TestKeylessAttacks(t *testing.T) {
+// attack is a good bundle with one property spoilt.
+type attack struct {
+	o    trust.Options
+	opts verifytest.BundleOptions
+	want error
+}
+
+func (st *stand) refuse(attacks map[string]attack) {
+	for name, a := range attacks {
+		st.t.Run(name, func(t *testing.T) {
+			_, err := st.verify(a.o, a.opts)
+			require.ErrorIs(t, err, a.want)
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+// TestCertificateAttacks: the envelope and who signed it.
+func TestCertificateAttacks(t *testing.T) {
 	st := newStand(t)
 	other := verifytest.NewSigstore(t)
 	now := time.Now()
 	root := trust.Options{Root: st.root}
-	v1 := trust.Options{Root: st.root, Log: &trust.LogRule{URL: verifytest.Rekor1URL}}
-	for name, c := range map[string]struct {
-		o    trust.Options
-		opts verifytest.BundleOptions
-		want error
-	}{
+	st.refuse(map[string]attack{
 		"two signatures":    {root, verifytest.BundleOptions{SecondSignature: true}, trust.ErrEnvelope},
 		"payload type":      {root, verifytest.BundleOptions{PayloadType: "application/vnd.dev.cosign.simplesigning.v1+json"}, trust.ErrEnvelope},
 		"payload swapped":   {trust.Options{Root: st.root, Timestamp: &trust.TimestampRule{}}, verifytest.BundleOptions{SwapPayload: []byte(`{}`)}, trust.ErrSignature},
@@ -70,7 +82,17 @@ func TestKeylessAttacks(t *testing.T) {
 		"extension is no UTF-8":      {root, verifytest.BundleOptions{Extensions: []pkix.Extension{fulcio(5, []byte{0xff})}}, trust.ErrCertificate},
 		"certified RSA 1024":         {root, verifytest.BundleOptions{CertificateKey: verifytest.NewKey(t, "rsa1024"), NoLogEntry: true}, trust.ErrCertificate},
 		"certified P-224":            {root, verifytest.BundleOptions{CertificateKey: verifytest.NewKey(t, "p224"), NoLogEntry: true}, trust.ErrCertificate},
+	})
+}
 
+// TestWitnessAttacks: what logs and timestamp authorities say.
+func TestWitnessAttacks(t *testing.T) {
+	st := newStand(t)
+	other := verifytest.NewSigstore(t)
+	now := time.Now()
+	root := trust.Options{Root: st.root}
+	v1 := trust.Options{Root: st.root, Log: &trust.LogRule{URL: verifytest.Rekor1URL}}
+	st.refuse(map[string]attack{
 		"entry of another artifact":                {root, verifytest.BundleOptions{LogOf: []byte(`{}`)}, trust.ErrLogEntry},
 		"entry of another log":                     {root, verifytest.BundleOptions{LogBy: other}, trust.ErrLogEntry},
 		"checkpoint of another log":                {root, verifytest.BundleOptions{CheckpointBy: other}, trust.ErrLogEntry},
@@ -95,13 +117,7 @@ func TestKeylessAttacks(t *testing.T) {
 		"timestamp before the authority":    {root, verifytest.BundleOptions{SignedAt: now.Add(-2 * time.Hour)}, trust.ErrTimestamp},
 		"signed in the future":              {root, verifytest.BundleOptions{SignedAt: now.Add(10 * time.Minute)}, trust.ErrClock},
 		"logged in the future":              {v1, verifytest.BundleOptions{Log: verifytest.DSSE, NoTimestamp: true, LoggedAt: now.Add(10 * time.Minute), CertificateFrom: now}, trust.ErrClock},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := st.verify(c.o, c.opts)
-			require.ErrorIs(t, err, c.want)
-			require.NotContains(t, err.Error(), "\n")
-		})
-	}
+	})
 }
 
 // TestIntoto001Attacks: an entry of the oldest kind must be of this envelope and
@@ -198,11 +214,7 @@ func TestKeyedAttacks(t *testing.T) {
 		_, err := st.verify(keyed, verifytest.BundleOptions{Key: key, Log: verifytest.DSSE})
 		require.NoError(t, err, "either of the keys")
 	}
-	for name, c := range map[string]struct {
-		o    trust.Options
-		opts verifytest.BundleOptions
-		want error
-	}{
+	st.refuse(map[string]attack{
 		"signed with a certificate":  {keyed, verifytest.BundleOptions{}, trust.ErrKeyless},
 		"another key":                {keyed, verifytest.BundleOptions{Key: stranger}, trust.ErrSignature},
 		"a key that was withdrawn":   {trust.Options{Keys: keysOf(t, "", st.key)}, verifytest.BundleOptions{Key: old, NoLogEntry: true}, trust.ErrSignature},
@@ -222,13 +234,7 @@ func TestKeyedAttacks(t *testing.T) {
 			verifytest.BundleOptions{Key: st.key, SignedAt: time.Now().Add(-2 * time.Hour)}, trust.ErrTimestamp},
 		"signed in the future": {trust.Options{Keys: keyed.Keys, Root: st.root},
 			verifytest.BundleOptions{Key: st.key, SignedAt: time.Now().Add(10 * time.Minute)}, trust.ErrClock},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := st.verify(c.o, c.opts)
-			require.ErrorIs(t, err, c.want)
-			require.NotContains(t, err.Error(), "\n")
-		})
-	}
+	})
 	// An entry in a log that nobody asked for, however broken, says nothing.
 	v, err := st.verify(keyed, verifytest.BundleOptions{Key: st.key, Log: verifytest.DSSE, LogBy: other, ShiftTime: time.Hour, TimestampBy: other})
 	require.NoError(t, err)

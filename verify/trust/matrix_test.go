@@ -4,6 +4,7 @@ package trust_test
 
 import (
 	"crypto"
+	"slices"
 	"testing"
 	"time"
 
@@ -118,20 +119,11 @@ func TestMatrix(t *testing.T) {
 					if opts.Log == "v1" {
 						opts.Log = map[bool]string{true: verifytest.HashedRekord, false: verifytest.DSSE}[message]
 					}
-					t.Run(title, func(t *testing.T) { st.cell(t, r.options, opts, contains(r.passes, proof)) })
+					t.Run(title, func(t *testing.T) { st.cell(t, r.options, opts, slices.Contains(r.passes, proof)) })
 				}
 			}
 		}
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (st *stand) cell(t *testing.T, o trust.Options, opts verifytest.BundleOptions, passes bool) {
