@@ -59,7 +59,8 @@ type Notation struct {
 type Rule struct {
 	At   Origin `yaml:"-"`
 	Name string `yaml:"name" required:"true"`
-	// CEL is an expression that must be true.
+	// CEL is an expression that must be true. docs/imagepolicy.md has its
+	// variables and what it may cost.
 	CEL string `yaml:"cel,omitempty"`
 	// Rego is a module of package plomb, in Rego v1; data.plomb.allow must be
 	// true and data.plomb.deny, a set of messages, empty.
@@ -68,15 +69,16 @@ type Rule struct {
 	Message string `yaml:"message,omitempty"`
 }
 
-// Freshness limits ages, as durations such as 720h or 30d.
+// Freshness limits ages, as durations such as 720h or 30d: at least one.
 type Freshness struct {
 	At Origin `yaml:"-"`
-	// Build limits the time since the build finished, as the provenance says.
+	// Build limits the time since the build finished, as the provenance says,
+	// but no later than its trusted time of signing.
 	Build string `yaml:"build,omitempty"`
 	// Signature limits the time since the trusted time of signing.
 	Signature string `yaml:"signature,omitempty"`
-	// Scan limits the time since the vulnerability scan that an attestation
-	// reports.
+	// Scan limits the time since the vulnerability scan that an attestation of
+	// type https://cosign.sigstore.dev/attestation/vuln/v1 reports.
 	Scan string `yaml:"scan,omitempty"`
 }
 
@@ -85,11 +87,15 @@ type SignedIdentity struct {
 	At Origin `yaml:"-"`
 	// Type is matchExact, matchRepoDigestOrExact, matchRepository,
 	// exactReference, exactRepository or remapIdentity.
-	Type             string `yaml:"type" required:"true" enum:"matchExact,matchRepoDigestOrExact,matchRepository,exactReference,exactRepository,remapIdentity"`
-	DockerReference  string `yaml:"dockerReference,omitempty"`
+	Type string `yaml:"type" required:"true" enum:"matchExact,matchRepoDigestOrExact,matchRepository,exactReference,exactRepository,remapIdentity"`
+	// DockerReference is the name, with tag or digest, of exactReference.
+	DockerReference string `yaml:"dockerReference,omitempty"`
+	// DockerRepository is the name, without, of exactRepository.
 	DockerRepository string `yaml:"dockerRepository,omitempty"`
-	Prefix           string `yaml:"prefix,omitempty"`
-	SignedPrefix     string `yaml:"signedPrefix,omitempty"`
+	// Prefix is what remapIdentity replaces by SignedPrefix at the beginning
+	// of the name that is asked for, by whole components.
+	Prefix       string `yaml:"prefix,omitempty"`
+	SignedPrefix string `yaml:"signedPrefix,omitempty"`
 }
 
 // Byproduct asks for a document that the signed provenance names by digest.
@@ -108,7 +114,9 @@ type Packages struct {
 
 // Package is a package URL without version, and the versions that are meant.
 type Package struct {
-	At   Origin `yaml:"-"`
+	At Origin `yaml:"-"`
+	// PURL has the qualifiers, such as distro, that must be the same. For deb,
+	// rpm and apk, no namespace means every distribution.
 	PURL string `yaml:"purl" required:"true"`
 	// Versions is a vers range (https://github.com/package-url/vers-spec)
 	// without its scheme, such as ">=2.0-beta9|<2.17.1"; empty means all.
@@ -133,10 +141,14 @@ type BaseImages struct {
 	Policy string `yaml:"policy" required:"true"`
 }
 
-// Material is one that must not have been used.
+// Material is one that must not have been used: by URI or by digest.
 type Material struct {
-	At     Origin `yaml:"-"`
-	URI    string `yaml:"uri,omitempty"`
+	At Origin `yaml:"-"`
+	// URI is a glob: * is any run of characters but /, ** is any run, and all
+	// else stands for itself.
+	URI string `yaml:"uri,omitempty"`
+	// Digest is sha256: or another algorithm of in-toto, such as gitCommit:,
+	// and hexadecimal digits.
 	Digest string `yaml:"digest,omitempty"`
 	Reason string `yaml:"reason,omitempty"`
 }
@@ -158,13 +170,14 @@ type DeniedDigest struct {
 	Reason string `yaml:"reason,omitempty"`
 }
 
-// DeniedIdentity is a signer who is not welcome for signatures of a time. A
-// signature without a trusted time is in every window.
+// DeniedIdentity is a signer, by issuer, subject or both, who is not welcome for
+// signatures of a time. A signature without a trusted time is in every window.
 type DeniedIdentity struct {
 	At       Origin `yaml:"-"`
 	Identity `yaml:",inline"`
-	// From and Until are RFC 3339; either may be left out.
-	From   string `yaml:"from,omitempty"`
+	// From is the first instant of the window (RFC 3339); left out: always.
+	From string `yaml:"from,omitempty"`
+	// Until is the first instant after it; left out: for ever.
 	Until  string `yaml:"until,omitempty"`
 	Reason string `yaml:"reason,omitempty"`
 }
@@ -187,14 +200,15 @@ type DeniedKey struct {
 // until it expires. Authorities and Deny have no exceptions.
 type Exception struct {
 	At Origin `yaml:"-"`
-	// Digest or Image says for what.
+	// Digest is that of an index, a manifest or a config.
 	Digest string `yaml:"digest,omitempty"`
-	Image  string `yaml:"image,omitempty"`
+	// Image is a glob, as in images. Exactly one of Digest and Image.
+	Image string `yaml:"image,omitempty"`
 	// Conditions are names of rules, or freshness, signedIdentity,
 	// byproducts, packages, materials, lazyLayers.
 	Conditions []string `yaml:"conditions" required:"true"`
 	Reason     string   `yaml:"reason" required:"true"`
 	Ticket     string   `yaml:"ticket,omitempty"`
-	// Expires is RFC 3339.
+	// Expires is when the exception is over (RFC 3339).
 	Expires string `yaml:"expires" required:"true"`
 }
