@@ -23,7 +23,7 @@ a refused image would need, and imports the policies of other programs.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(policyCheckCommand(stdio), policyTestCommand(stdio), policyExplainCommand(stdio), policyImportCommand(stdio))
+	cmd.AddCommand(policyCheckCommand(stdio), policyTestCommand(stdio), policyExplainCommand(stdio), policyImportCommand(stdio), policySchemaCommand(stdio))
 	return cmd
 }
 

@@ -174,3 +174,25 @@ spec:
   - static:
       action: ` + action + "\n"
 }
+
+// What the command prints is what is published.
+func TestPolicySchema(t *testing.T) {
+	const published = "../../docs/schema"
+	files, err := os.ReadDir(published)
+	require.NoError(t, err)
+	require.Len(t, files, len(schemaFiles))
+	for kind, file := range schemaFiles {
+		want, err := os.ReadFile(filepath.Join(published, file))
+		require.NoError(t, err)
+		status, out, _ := run(t, "schema", kind)
+		require.Zero(t, status)
+		require.Equal(t, string(want), out, "cp docs/schema/*.json cmd/plomb/policy_schema/")
+	}
+	status, out, _ := run(t, "schema")
+	require.Zero(t, status)
+	require.Contains(t, out, "ImagePolicy")
+	for _, args := range [][]string{{"schema", "Other"}, {"schema", "TrustRoot", "ImagePolicy"}} {
+		status, _, _ := run(t, args...)
+		require.Equal(t, exitUsage, status, args)
+	}
+}

@@ -69,7 +69,6 @@ type supposed struct {
 	timestamp  *string
 	sct        bool
 	authority  *x509.Certificate
-	trustStore string
 }
 
 // claim makes a claim of what was written down.
