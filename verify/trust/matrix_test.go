@@ -3,6 +3,7 @@
 package trust_test
 
 import (
+	"bytes"
 	"crypto"
 	"slices"
 	"testing"
@@ -288,7 +289,9 @@ func TestCACert(t *testing.T) {
 	_, err = verifier(t, o).Verify(sign(opts), time.Now())
 	require.NoError(t, err)
 
+	chain := bytes.SplitAfterN(private.CACert(), []byte("-----END CERTIFICATE-----\n"), 2)
 	for name, broken := range map[string][]byte{
+		"disorder":  append(slices.Clone(chain[1]), chain[0]...),
 		"empty":     {},
 		"a key":     verifytest.PublicPEM(t, st.key),
 		"not PEM":   []byte("CERTIFICATE"),

@@ -243,10 +243,13 @@ func parseChain(data []byte) (*authority, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: CA certificate: %w", ErrRoot, err)
 		}
-		if _, err := newKey(cert.PublicKey, ""); err != nil || !cert.IsCA {
-			return nil, fmt.Errorf("%w: CA certificate: %s is no certificate authority: %w", ErrRoot, cert.Subject, err)
+		if _, err := newKey(cert.PublicKey, ""); err != nil {
+			return nil, fmt.Errorf("%w: CA certificate: %s: %w", ErrRoot, cert.Subject, err)
 		}
 		certs = append(certs, cert)
+	}
+	if err := checkChain(certs); err != nil {
+		return nil, fmt.Errorf("%w: CA certificate: %w", ErrRoot, err)
 	}
 	last := len(certs) - 1
 	return &authority{&root.FulcioCertificateAuthority{Root: certs[last], Intermediates: certs[:last]}}, nil
