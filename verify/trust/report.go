@@ -56,9 +56,7 @@ func (s Store) report(name string, now time.Time) InstanceReport {
 	if r.State = l.State; l.State != nil {
 		warnings, _ := l.State.stale(name, now)
 		r.Warnings = append(r.Warnings, warnings...)
-		if l.State.Source.Mirror != "" {
-			r.UsableUntil = l.State.Expires.Add(l.State.Grace())
-		}
+		r.UsableUntil = l.State.UsableUntil()
 	}
 	if _, err := ParsePart(l.Data); err != nil {
 		return r

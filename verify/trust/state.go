@@ -90,6 +90,16 @@ type Failure struct {
 // Grace is how long the root is used after Expires.
 func (s *State) Grace() time.Duration { return time.Duration(s.GraceSeconds) * time.Second }
 
+// UsableUntil is when the root gets too old unless it is updated, grace period
+// included: a decision that rests on it may change then. A file has no such
+// time: zero.
+func (s *State) UsableUntil() time.Time {
+	if s.Source.Mirror == "" {
+		return time.Time{}
+	}
+	return s.Expires.Add(s.Grace())
+}
+
 // ParseState reads a state.json.
 func ParseState(data []byte) (*State, error) {
 	var s State
@@ -171,7 +181,7 @@ func (s *State) stale(name string, now time.Time) (warnings []string, err error)
 	if s.Failure != nil {
 		warnings = append(warnings, fmt.Sprintf("trusted root %s: the update at %s failed: %s", name, format(s.Failure.At), s.Failure.Reason))
 	}
-	until := s.Expires.Add(s.Grace())
+	until := s.UsableUntil()
 	switch {
 	case now.After(until):
 		return nil, fmt.Errorf("%w: last updated %s, its repository's metadata expired %s, and the grace period ended %s; %s", ErrStale,
