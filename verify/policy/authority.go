@@ -72,7 +72,6 @@ func (c *compiler) keyless(s *spec.Keyless, a *Authority) {
 		a.Identities = append(a.Identities, identity)
 	}
 	a.Trust.Keyless, a.CertificateAuthority = trust, s.URL
-	a.Keyless = &Keyless{URL: s.URL, Identities: a.Identities}
 }
 
 // notation reads the authority as a trust policy statement of the Notary

@@ -36,7 +36,6 @@ func ForFlags(f Flags) (*Set, error) {
 	if f.Identity != nil {
 		a.Identities = []Identity{*f.Identity}
 		a.Trust.Keyless = &KeylessTrust{IgnoreSCT: f.IgnoreSCT}
-		a.Keyless = &Keyless{Identities: a.Identities}
 	} else {
 		a.Trust.Key, a.keys = c.key(&spec.Key{At: commandLine, Data: f.Keys, HashAlgorithm: f.Hash})
 	}
@@ -54,4 +53,9 @@ func ForFlags(f Flags) (*Set, error) {
 		said += "\n" + f.Identity.String()
 	}
 	return fromFlags(said, a), nil
+}
+
+// ForKeys is ForFlags for public keys in PEM alone.
+func ForKeys(pem, hash string) (*Set, error) {
+	return ForFlags(Flags{Keys: pem, Hash: hash})
 }

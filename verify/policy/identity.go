@@ -8,8 +8,6 @@ import (
 	"regexp"
 
 	"github.com/opencontainers/go-digest"
-
-	"github.com/plombproject/plomb/verify/policy/spec"
 )
 
 // An Identity is one welcome signer. Issuer and subject are each compared
@@ -71,26 +69,11 @@ func form(exact string, re *regexp.Regexp) string {
 // ForIdentity is the policy that a command line states with identity flags: it
 // matches every image and wants this one signer.
 func ForIdentity(id Identity) *Set {
-	identities := []Identity{id}
 	return fromFlags("identity\n"+id.String(), Authority{
 		Name:       "identity-flags",
 		Trust:      Trust{Keyless: &KeylessTrust{}},
-		Identities: identities,
-		Keyless:    &Keyless{Identities: identities},
+		Identities: []Identity{id},
 	})
-}
-
-// ForKeys is the policy that a command line states with a key: it matches every
-// image and wants a signature by one of the public keys in PEM. hash is as in
-// key.hashAlgorithm, sha256 if empty.
-func ForKeys(pem, hash string) (*Set, error) {
-	var c compiler
-	a := Authority{Name: "key-flag"}
-	a.Trust.Key, a.keys = c.key(&spec.Key{At: commandLine, Data: pem, HashAlgorithm: hash})
-	if err := errors.Join(c.faults...); err != nil {
-		return nil, err
-	}
-	return fromFlags("key\n"+a.Trust.ID(), a), nil
 }
 
 const commandLine = "command line"

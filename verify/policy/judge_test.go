@@ -159,6 +159,8 @@ func TestSignatures(t *testing.T) {
 	judge(t, p, evidence{claims: []claim.Claim{signature(mallory)}}, policy.ErrIdentity, "mallory/app, wanted ~^https")
 	judge(t, p, evidence{claims: []claim.Claim{attestation(release, vuln, "{}")}}, policy.ErrNoSignature, "stated only "+vuln)
 	judge(t, p, evidence{claims: []claim.Claim{{}}}, policy.ErrAuthority, "")
+	nobody := signature(claim.Signer{Authorities: release.Authorities})
+	judge(t, p, evidence{claims: []claim.Claim{nobody}}, policy.ErrIdentity, "")
 
 	other := release
 	other.Issuer = "https://evil.example"
@@ -200,14 +202,16 @@ func TestKeys(t *testing.T) {
 
 func TestKeysOnTheCommandLine(t *testing.T) {
 	text, signer := newKey(t)
-	set, err := policy.ForKeys(text, "")
+	set, err := policy.ForFlags(policy.Flags{Keys: text, RequireLog: true})
 	require.NoError(t, err)
 	matching, err := set.Select("oci-layout:/some dir", dgst)
 	require.NoError(t, err)
+	require.NotNil(t, matching[0].Trusts()[0].Log)
 	judge(t, &matching[0], evidence{claims: []claim.Claim{signature(signer)}}, nil, "")
-	_, err = policy.ForKeys("no key", "")
+	judge(t, &matching[0], evidence{claims: []claim.Claim{signature(release)}}, policy.ErrIdentity, "wanted key")
+	_, err = policy.ForFlags(policy.Flags{Keys: "no key"})
 	require.ErrorIs(t, err, policy.ErrInvalid)
-	_, err = policy.ForKeys(text, "md5")
+	_, err = policy.ForFlags(policy.Flags{Keys: text, Hash: "md5"})
 	require.ErrorIs(t, err, policy.ErrInvalid)
 }
 
@@ -422,6 +426,32 @@ func TestFormats(t *testing.T) {
 	judge(t, p, evidence{claims: []claim.Claim{signature(release)}}, policy.ErrFormat, "bundle, wanted legacy")
 	p = one(t, keyless+"    signatureFormat: bundle\n")
 	judge(t, p, evidence{claims: []claim.Claim{legacy}}, policy.ErrFormat, "legacy, wanted bundle")
+}
+
+// TestNotation: who signed is part of the verification, in what format is not.
+func TestNotation(t *testing.T) {
+	parse := func(authority string) ([]policy.Policy, error) {
+		return policy.Parse("p.yaml", []byte("apiVersion: plombproject.github.io/v1\nkind: ImagePolicy\nmetadata: {name: n}\nspec:\n  images: [{glob: \"**\"}]\n  authorities: ["+authority+"]\n"))
+	}
+	policies, err := parse("{notation: {level: strict, trustStores: [\"ca:acme\"], trustedIdentities: [\"x509.subject: O=acme\"]}}")
+	require.NoError(t, err)
+	require.Equal(t, []policy.Trust{{Notation: &policy.NotationTrust{Level: "strict", TrustStores: []string{"ca:acme"}, TrustedIdentities: []string{"x509.subject: O=acme"}}}}, policies[0].Trusts())
+	c := signature(claim.Signer{X509: "O=acme"})
+	judge(t, &policies[0], evidence{claims: []claim.Claim{c}}, policy.ErrFormat, "bundle, wanted notation")
+	c.Format = claim.Notation
+	judge(t, &policies[0], evidence{claims: []claim.Claim{c}}, nil, "")
+
+	for authority, want := range map[string]string{
+		"{notation: {trustedIdentities: [\"*\"]}}":                                                  "nobody would be trusted",
+		"{notation: {trustStores: [\"ca:a\"], trustedIdentities: []}}":                              "trustedIdentities is missing or empty",
+		"{notation: {trustStores: [\"ca:a\"], trustedIdentities: [\"*\"], level: skip}}":            "want strict or permissive or audit",
+		"{notation: {trustStores: [\"ca:a\"], trustedIdentities: [\"*\"]}, ctlog: {}}":              "has no ctlog",
+		"{notation: {trustStores: [\"ca:a\"], trustedIdentities: [\"*\"]}, static: {action: pass}}": "exactly one of",
+	} {
+		_, err := parse(authority)
+		require.ErrorIs(t, err, policy.ErrInvalid)
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func TestStatic(t *testing.T) {

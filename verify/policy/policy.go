@@ -84,9 +84,6 @@ type Authority struct {
 	// Format, if set, is the only one that counts.
 	Format claim.Format
 
-	// Keyless is set for a keyless authority.
-	Keyless *Keyless
-
 	// keys are those of a keyed authority.
 	keys []digest.Digest
 	// secrets reports that a source needs pull secrets of a pod.

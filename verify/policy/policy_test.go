@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/verify/claim"
 	"github.com/plombproject/plomb/verify/policy"
 )
 
@@ -114,8 +115,7 @@ func TestSeveralDocumentsAndJSON(t *testing.T) {
 		"metadata": {"name": "j"}, "spec": {"images": [{"glob": "**"}], "authorities": [{"static": {"action": "fail", "message": "no"}}]}}`))
 	require.NoError(t, err)
 	require.False(t, policies[0].NeedsEvidence())
-	_, reasons := policies[0].Satisfied(nil)
-	require.ErrorIs(t, reasons[0], policy.ErrStatic)
+	judge(t, &policies[0], nil, policy.ErrStatic, "no")
 }
 
 func TestLoad(t *testing.T) {
@@ -182,39 +182,14 @@ func TestMerge(t *testing.T) {
 	require.ErrorContains(t, err, "rename one")
 }
 
-func TestSatisfied(t *testing.T) {
-	policies, err := policy.Parse("p.yaml", []byte(good))
-	require.NoError(t, err)
-	p := policies[0]
-	welcome := policy.Signer{Issuer: "https://issuer.example", Subject: "https://github.com/shop/app", Authorities: []string{"https://fulcio.sigstore.dev"}}
-	a, _ := p.Satisfied([]policy.Signer{welcome})
-	require.NotNil(t, a)
-
-	for name, change := range map[string]func(*policy.Signer){
-		"subject":   func(s *policy.Signer) { s.Subject = "https://github.com/evil/shop/" },
-		"issuer":    func(s *policy.Signer) { s.Issuer = "https://issuer.example.evil" },
-		"authority": func(s *policy.Signer) { s.Authorities = nil },
-		"nobody":    func(s *policy.Signer) { *s = policy.Signer{Authorities: s.Authorities} },
-	} {
-		s := welcome
-		change(&s)
-		a, reasons := p.Satisfied([]policy.Signer{s})
-		require.Nil(t, a, name)
-		require.NotEmpty(t, reasons, name)
-	}
-	a, reasons := p.Satisfied(nil)
-	require.Nil(t, a)
-	require.Empty(t, reasons)
-}
-
 func TestIdentityFlags(t *testing.T) {
 	id, err := policy.NewIdentity("https://i", "", "", "^s$")
 	require.NoError(t, err)
 	set := policy.ForIdentity(id)
 	matching, err := set.Select("oci-layout:/some dir", dgst)
 	require.NoError(t, err, "flags are about every image")
-	a, _ := matching[0].Satisfied([]policy.Signer{{Issuer: "https://i", Subject: "s"}})
-	require.NotNil(t, a)
+	judge(t, &matching[0], evidence{claims: []claim.Claim{signature(claim.Signer{Issuer: "https://i", Subject: "s"})}}, nil, "")
+	judge(t, &matching[0], evidence{claims: []claim.Claim{signature(claim.Signer{Issuer: "https://i", Subject: "ss"})}}, policy.ErrIdentity, "ss, wanted ~^s$")
 	other, err := policy.NewIdentity("https://i", "", "", "^t$")
 	require.NoError(t, err)
 	require.NotEqual(t, set.Digest(), policy.ForIdentity(other).Digest())
