@@ -63,12 +63,27 @@ func buildRules(b *builder, p *spec.ImagePolicy) {
 		default:
 			r.program, err = compileRego(string(s.At), s.Rego)
 		}
-		if err != nil {
-			b.fault(s.At, "rule %s: %w", s.Name, err)
-			continue
+		for _, fault := range faultsOf(err) {
+			b.fault(s.At, "rule %s: %w", s.Name, fault)
 		}
-		b.add(s.At, r)
+		if err == nil {
+			b.add(s.At, r)
+		}
 	}
+}
+
+// faultsOf takes apart what errors.Join put together, so that each fault has
+// its place.
+func faultsOf(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		if list := joined.Unwrap(); len(list) > 0 && errors.Join(list...).Error() == err.Error() {
+			return list
+		}
+	}
+	return []error{err}
 }
 
 // check asks the rule about each statement that it may be about, until it
@@ -133,7 +148,10 @@ func (p celProgram) holds(ctx context.Context, f *facts, s speaker) error {
 // regoProgram is a rule in Rego v1.
 type regoProgram struct {
 	*rego.Program
-	source string
+	// uses are the members of the input that the module looks at, whole is
+	// set if it may look at all, and clock if it asks for the time.
+	uses         []string
+	whole, clock bool
 }
 
 func compileRego(name, source string) (program, error) {
@@ -141,20 +159,37 @@ func compileRego(name, source string) (program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return regoProgram{p, source}, nil
+	code := regoCode(source)
+	r := regoProgram{Program: p, whole: bareInput.MatchString(code), clock: strings.Contains(code, "time.")}
+	for _, m := range inputMember.FindAllStringSubmatch(code, -1) {
+		r.uses = append(r.uses, m[1])
+	}
+	return r, nil
 }
 
 // bareInput finds uses of the input other than input.NAME.
-var bareInput = regexp.MustCompile(`\binput\s*([^.\w\s]|\.\s|$|\n)`)
+var bareInput = regexp.MustCompile(`\binput\b\s*([^.\s]|$)`)
 
-// mentions takes a word for a use: what costs a request, or changes with the
-// clock, may be had in vain but not be missed.
+// mentions looks for input.VARIABLE in what is code. A module that uses the
+// input as a whole may look at everything.
 func (p regoProgram) mentions(variable string) bool {
-	if bareInput.MatchString(p.source) {
-		return true
-	}
-	return strings.Contains(p.source, variable) || variable == cel.VarNow && strings.Contains(p.source, "time.")
+	return p.whole || slices.Contains(p.uses, variable) || variable == cel.VarNow && p.clock
 }
+
+var inputMember = regexp.MustCompile(`\binput\.(\w+)`)
+
+// regoCode is a module without comments and without what stands in strings. A
+// template string ($"…{input.x}…") is kept: it has code in it.
+func regoCode(source string) string {
+	return regoText.ReplaceAllStringFunc(source, func(s string) string {
+		if s[0] == '$' {
+			return s
+		}
+		return `""`
+	})
+}
+
+var regoText = regexp.MustCompile("[$]?\"(\\\\.|[^\"\\\\\n])*\"|[$]?`[^`]*`|#[^\n]*")
 
 func (p regoProgram) holds(ctx context.Context, f *facts, s speaker) error {
 	input, err := f.regoInput(ctx, p, s)

@@ -165,3 +165,34 @@ func BenchmarkTenRules(b *testing.B) {
 		require.Empty(b, hold(b.Context(), p.conditions, shop(), nil, claims).reasons)
 	}
 }
+
+// A module must get what it looks at, or refuse: a list of denials over an SBOM
+// that is not there would be empty.
+func TestRegoMentions(t *testing.T) {
+	for body, want := range map[string]bool{
+		"allow := true\ndeny contains p if some p in input.sbom.packages":                 true,
+		`allow if input["sbom"].packages`:                                                 true,
+		"allow if { x := input\n x.sbom.packages }":                                       true,
+		"allow if { x := input # all\n x.sbom }":                                          true,
+		"allow if walk(input, [[\"sbom\"], _])":                                           true,
+		"import input.sbom as s\nallow if count(s.packages) > 0":                          true,
+		"import input\nallow if input.sbom":                                               true,
+		"allow if { some k; input[k] }":                                                   true,
+		"f(x) := x.sbom\nallow if f(input)":                                               true,
+		"allow if { m := {\"a\": input} ; m.a.sbom }":                                     true,
+		"allow if { $\"{input.sbom}\" != \"\" }":                                          true,
+		"allow if input.image.tag # input.sbom, input":                                    false,
+		"allow := true\ndeny contains \"no input.sbom in \\\" input\" if not input.image": false,
+		"allow := true\ndeny contains `input[x]` if not input.signatures":                 false,
+	} {
+		p, err := compileRego("x", "package plomb\n"+body)
+		require.NoError(t, err, body)
+		require.Equal(t, want, p.mentions("sbom"), body)
+	}
+	p, err := compileRego("x", "package plomb\nallow if time.now_ns() > 0")
+	require.NoError(t, err)
+	require.True(t, p.mentions("now"))
+	runAll(t, []trial{
+		{name: "denials over no SBOM", fields: regoRule("allow := true\n      deny contains p.name if some p in input.sbom.packages"), claims: []claim.Claim{signed(nil)}, want: ErrNoSBOM},
+	})
+}

@@ -113,20 +113,23 @@ func (f *facts) celValues(ctx context.Context, p program, s speaker) (cel.Values
 		v.cel[cel.VarImage] = cel.ImageValue(imageOf(f.c))
 		v.cel[cel.VarNow] = cel.TimeValue(minute(f.c.Now))
 	}
-	for name, value := range map[string]func() (any, error){
-		cel.VarSignatures:   func() (any, error) { return cel.SignaturesValue(signaturesOf(f.claims)), nil },
-		cel.VarAttestations: func() (any, error) { all, err := f.attestations(); return cel.AttestationsValue(all), err },
-		cel.VarConfig:       func() (any, error) { doc, err := f.configDocument(ctx); return cel.DocumentValue(doc), err },
-		cel.VarSBOM:         func() (any, error) { list, err := f.packages(ctx); return cel.SBOMValue(packagesOf(list)), err },
+	for _, variable := range []struct {
+		name  string
+		value func() (any, error)
+	}{
+		{cel.VarSignatures, func() (any, error) { return cel.SignaturesValue(signaturesOf(f.claims)), nil }},
+		{cel.VarAttestations, func() (any, error) { all, err := f.attestations(); return cel.AttestationsValue(all), err }},
+		{cel.VarConfig, func() (any, error) { doc, err := f.configDocument(ctx); return cel.DocumentValue(doc), err }},
+		{cel.VarSBOM, func() (any, error) { list, err := f.packages(ctx); return cel.SBOMValue(packagesOf(list)), err }},
 	} {
-		if _, made := v.cel[name]; made || !p.mentions(name) {
+		if _, made := v.cel[variable.name]; made || !p.mentions(variable.name) {
 			continue
 		}
-		made, err := value()
+		value, err := variable.value()
 		if err != nil {
 			return nil, err
 		}
-		v.cel[name] = made
+		v.cel[variable.name] = value
 	}
 	delete(v.cel, cel.VarSignature)
 	delete(v.cel, cel.VarProvenance)
