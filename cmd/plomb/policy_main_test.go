@@ -196,3 +196,15 @@ func TestPolicySchema(t *testing.T) {
 		require.Equal(t, exitUsage, status, args)
 	}
 }
+
+// The index of the library has every policy.
+func TestLibraryHasAnIndex(t *testing.T) {
+	index, err := os.ReadFile("../../docs/policies/README.md")
+	require.NoError(t, err)
+	policies, err := filepath.Glob("../../docs/policies/*/policy.yaml")
+	require.NoError(t, err)
+	for _, file := range policies {
+		name := filepath.Base(filepath.Dir(file))
+		require.Contains(t, string(index), "| ["+name+"]("+name+"/policy.yaml) |")
+	}
+}

@@ -102,10 +102,25 @@ func unmet(h Hint, d *decision.Decision, a *policy.Authority, m decision.Manifes
 		h.Text = "signed by " + strings.Join(all, ", ")
 		h.Pass = "it were signed by " + wants
 	}
-	if types := attestations(a); types != "" {
-		h.Pass = strings.TrimPrefix(h.Pass+", and it carried "+types+" by this signer", ", and ")
+	if missing := attestations(a, m.Signers); missing != "" {
+		h.Text += "; stated are " + stated(m.Signers)
+		h.Pass = strings.TrimPrefix(h.Pass+", and it carried "+missing+" by a welcome signer", ", and ")
 	}
 	return h
+}
+
+// stated lists the predicate types that there are, whoever stated them.
+func stated(signers []decision.Signer) string {
+	var types []string
+	for _, s := range signers {
+		if s.PredicateType != "" && !slices.Contains(types, s.PredicateType) {
+			types = append(types, s.PredicateType)
+		}
+	}
+	if len(types) == 0 {
+		return "no attestations"
+	}
+	return decision.OneLine(strings.Join(types, ", "))
 }
 
 // name is a signer on one line.
@@ -122,12 +137,12 @@ func name(s decision.Signer) string {
 // sentence says who signed, and what of it is wrong.
 func sentence(s decision.Signer, differs []Difference) string {
 	text := "signed by " + name(s)
-	for i, d := range differs {
-		word := ", and "
-		if i == 0 {
-			word = ", but "
+	word := ", but "
+	for _, d := range differs {
+		if d.Part != "subject" { // said already, as a whole
+			text += word + "by " + d.Part + " " + d.Got
+			word = " and "
 		}
-		text += word + "by " + d.Part + " " + d.Got
 	}
 	if len(differs) == 0 {
 		text += ", who is welcome; something else is missing"
@@ -172,16 +187,31 @@ func wanted(a *policy.Authority) string {
 	return "whoever " + a.Name + " trusts"
 }
 
-// attestations lists the predicate types that an authority demands.
-func attestations(a *policy.Authority) string {
+// attestations lists the predicate types that an authority demands and that no
+// welcome signer stated. One that is there may still be refused for what it
+// says: then the reason of the policy tells.
+func attestations(a *policy.Authority, signers []decision.Signer) string {
 	var types []string
 	for _, at := range a.Attestations {
-		types = append(types, at.PredicateType)
+		there := slices.ContainsFunc(signers, func(s decision.Signer) bool {
+			return s.PredicateType == at.PredicateType && welcome(a, s)
+		})
+		if !there {
+			types = append(types, at.PredicateType)
+		}
 	}
 	if len(types) == 0 {
 		return ""
 	}
 	return "attestations of type " + strings.Join(types, " and ")
+}
+
+func welcome(a *policy.Authority, s decision.Signer) bool {
+	if len(a.Identities) == 0 {
+		return true
+	}
+	_, differs := nearest(a.Identities, s.Issuer, s.Subject)
+	return len(differs) == 0
 }
 
 // looked says where evidence was looked for, and what became of it.

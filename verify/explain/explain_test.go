@@ -98,7 +98,15 @@ func TestExplainWantsAttestations(t *testing.T) {
 	d := decide(set, "registry.example/shop/app:v1", by(actions, "https://github.com/shop/app/.github/workflows/release.yml@refs/heads/main"))
 	h := hint(t, Explain(d, set), "release")
 	require.Contains(t, h.Text, "who is welcome; something else is missing")
+	require.Contains(t, h.Text, "stated are no attestations")
 	require.Contains(t, h.Pass, "https://cosign.sigstore.dev/attestation/vuln/v1")
+
+	other := by(actions, "https://github.com/mallory/app/.github/workflows/release.yml@refs/heads/main")
+	other.Kind, other.PredicateType, other.Statement = claim.Attestation, "https://cosign.sigstore.dev/attestation/vuln/v1", []byte("{}")
+	d = decide(set, "registry.example/shop/app:v1", other)
+	h = hint(t, Explain(d, set), "release")
+	require.Contains(t, h.Text, "stated are https://cosign.sigstore.dev/attestation/vuln/v1")
+	require.Contains(t, h.Pass, "by a welcome signer", "a stranger's scan is not the one")
 }
 
 func TestExplainKeysAndStatic(t *testing.T) {
@@ -157,6 +165,7 @@ func TestRisks(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	for text, want := range map[string]string{
 		keyless("      url: https://fulcio.example\n" + id): "",
+		keyless("      trustRootRef: nowhere\n" + id):       "no-trust-root",
 		keyless(id): "any-authority",
 		keyless("      url: https://f.example\n      identities: [{issuer: https://i.example, subjectRegExp: shop}]\n"):                                                                                                "regexp-unanchored",
 		keyless("      url: https://f.example\n      identities: [{issuer: https://i.example, subjectRegExp: '.*'}]\n"):                                                                                                "regexp-everything",
