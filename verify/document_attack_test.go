@@ -114,7 +114,7 @@ func TestTooManyBundles(t *testing.T) {
 	})
 	d := s.verify(img.Index)
 	require.Equal(t, decision.Deny, d.Verdict, d.Line())
-	require.Contains(t, codes(d), "too-large")
+	require.Contains(t, codes(d), "too-many-referrers")
 }
 
 func TestWhatTheRegistryCannotSay(t *testing.T) {

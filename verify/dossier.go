@@ -50,13 +50,13 @@ type fetched struct {
 
 var _ policy.Evidence = (*dossier)(nil)
 
-func (r *run) open(img *image.Image, m image.Manifest) *dossier {
+func (r *run) open(m image.Manifest) *dossier {
 	target := binding.Target{
-		Manifest: m.Entry.Digest, Indexes: img.Indexes, Platform: m.Platform,
+		Manifest: m.Entry.Digest, Indexes: m.Indexes, Platform: m.Platform,
 		Document: m.Manifest, EntryAnnotations: m.Entry.Annotations,
 	}
 	d := r.newDossier(policy.Case{
-		Name: r.req.Name, Digest: r.req.Descriptor.Digest, Indexes: img.Indexes,
+		Name: r.req.Name, Digest: r.req.Descriptor.Digest, Indexes: m.Indexes,
 		Manifest: m.Entry.Digest, ImageID: m.Manifest.Config.Digest, Platform: m.Platform,
 		Lazy: binding.Lazy(target), Now: r.req.Now(), VerifiedBefore: r.verifiedBefore(),
 	}, m)

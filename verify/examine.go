@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/containerd/platforms"
@@ -17,26 +18,27 @@ import (
 	"github.com/plombproject/plomb/verify/claim"
 	"github.com/plombproject/plomb/verify/evidence"
 	"github.com/plombproject/plomb/verify/image"
+	"github.com/plombproject/plomb/verify/internal/document"
 	"github.com/plombproject/plomb/verify/policy"
 )
 
 // examine goes through what could be about m until the policies are satisfied
 // or there is no more.
-func (r *run) examine(ctx context.Context, img *image.Image, m image.Manifest) *dossier {
-	d := r.open(img, m)
+func (r *run) examine(ctx context.Context, m image.Manifest) *dossier {
+	d := r.open(m)
 	if r.satisfied(ctx, d) {
 		return d
 	}
-	seen := map[digest.Digest]bool{}
+	seen := map[string]bool{}
 	for c, err := range r.candidates(ctx, d) {
-		if err == nil && seen[c.Digest] {
+		if err == nil && seen[identify(c)] {
 			continue
 		}
 		if err != nil {
 			d.refuse(c.Where, r.inTime(ctx, err))
 			continue
 		}
-		seen[c.Digest] = true
+		seen[identify(c)] = true
 		if d.weigh(ctx, c) && r.satisfied(ctx, d) {
 			return d
 		}
@@ -45,6 +47,12 @@ func (r *run) examine(ctx context.Context, img *image.Image, m image.Manifest) *
 		d.refuse(m.Entry.Digest.String(), r.unsigned(m))
 	}
 	return d
+}
+
+// identify tells candidates apart: the same bundle means something else in
+// another place, and with another payload.
+func identify(c evidence.Candidate) string {
+	return c.Digest.String() + " " + c.Attestations.String() + " " + document.Digest(c.Payload).String()
 }
 
 // candidates goes through all sources, at most MaxCandidates signatures.
@@ -81,25 +89,36 @@ func (r *run) sources() func(func(evidence.Source, error) bool) {
 				return
 			}
 		}
-		for _, rule := range r.rules {
-			for _, a := range rule.policy.Authorities {
-				for _, s := range a.Sources {
-					location, err := r.locate(s.Repository)
-					if err != nil {
-						if !yield(nil, err) {
-							return
-						}
-						continue
-					}
-					for _, source := range evidence.SourcesIn(location, s.TagPrefix) {
-						if !yield(source, nil) {
-							return
-						}
-					}
+		for _, place := range r.furtherPlaces() {
+			location, err := r.locate(place.Repository)
+			if err != nil {
+				if !yield(nil, err) {
+					return
+				}
+				continue
+			}
+			for _, source := range evidence.SourcesIn(location, place.TagPrefix) {
+				if !yield(source, nil) {
+					return
 				}
 			}
 		}
 	}
+}
+
+// furtherPlaces are those that policies name, each once.
+func (r *run) furtherPlaces() []policy.Source {
+	var places []policy.Source
+	for _, rule := range r.rules {
+		for _, a := range rule.policy.Authorities {
+			for _, s := range a.Sources {
+				if !slices.Contains(places, s) {
+					places = append(places, s)
+				}
+			}
+		}
+	}
+	return places
 }
 
 // locate opens the repository that a policy names; "" is the image's own.
@@ -117,6 +136,7 @@ func (r *run) locate(repository string) (evidence.Location, error) {
 	if err != nil {
 		return nil, err
 	}
+	location = evidence.Cached(location)
 	r.elsewhere[repository] = location
 	return location, nil
 }

@@ -159,7 +159,8 @@ func (r *run) options(t policy.Trust, own *trust.Root) (o trust.Options, err err
 // the one that has it.
 func (r *run) verify(ctx context.Context, c evidence.Candidate, t policy.Trust, target binding.Target) (binding.Signed, error) {
 	v := r.trusts[t.ID()]
-	general, particular := c.Digest.String(), c.Digest.String()+" "+target.Manifest.String()
+	general := identify(c)
+	particular := general + " " + target.Manifest.String()
 	for _, key := range []string{general, particular} {
 		if known, ok := v.known[key]; ok {
 			known.signed.Where = c.Where

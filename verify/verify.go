@@ -83,7 +83,7 @@ func (r *run) decide(ctx context.Context) *decision.Decision {
 	}
 	r.recordImage(img)
 	for _, m := range img.Manifests {
-		r.found = append(r.found, r.examine(ctx, img, m))
+		r.found = append(r.found, r.examine(ctx, m))
 	}
 	return r.conclude(ctx, nil)
 }

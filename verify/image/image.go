@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
@@ -75,6 +76,9 @@ type Manifest struct {
 	Entry ocispec.Descriptor
 	// Siblings are all entries of the index that Entry stands in.
 	Siblings []ocispec.Descriptor
+	// Indexes are the digests of the indexes that lead to it, outermost first.
+	// Other indexes of the image say nothing about it.
+	Indexes []digest.Digest
 	// Platform is what the index says, or the config if the index is silent.
 	Platform ocispec.Platform
 	// Manifest is the parsed document.
@@ -85,7 +89,7 @@ type Manifest struct {
 // could choose, at most max.
 func Open(ctx context.Context, store document.Store, dgst digest.Digest, matcher platforms.Matcher, max int) (*Image, error) {
 	w := &walk{store: store, matcher: matcher, max: max, image: &Image{Digest: dgst}}
-	if err := w.visit(ctx, ocispec.Descriptor{Digest: dgst}, nil, 1); err != nil {
+	if err := w.visit(ctx, ocispec.Descriptor{Digest: dgst}, nil, nil); err != nil {
 		return nil, err
 	}
 	if len(w.image.Manifests) == 0 {
@@ -101,9 +105,10 @@ type walk struct {
 	image   *Image
 }
 
-// visit reads the document entry names. At depth 1 there is no entry: the
-// descriptor came from outside and its media type counts for nothing.
-func (w *walk) visit(ctx context.Context, entry ocispec.Descriptor, siblings []ocispec.Descriptor, depth int) error {
+// visit reads the document entry names; above are the indexes that led to it. At
+// the top there is no entry: the descriptor came from outside and its media type
+// counts for nothing.
+func (w *walk) visit(ctx context.Context, entry ocispec.Descriptor, siblings []ocispec.Descriptor, above []digest.Digest) error {
 	data, err := document.Fetch(ctx, w.store, document.Manifest, entry.Digest, document.MaxManifest)
 	if err != nil {
 		return err
@@ -112,16 +117,17 @@ func (w *walk) visit(ctx context.Context, entry ocispec.Descriptor, siblings []o
 	if err != nil {
 		return fmt.Errorf("%s: %w", entry.Digest, err)
 	}
-	if depth > 1 && document.IsIndexType(entry.MediaType) != (doc.Index != nil) {
+	if len(above) > 0 && document.IsIndexType(entry.MediaType) != (doc.Index != nil) {
 		return fmt.Errorf("%w: an index lists %s as %q, which it is not", document.ErrMalformed, entry.Digest, entry.MediaType)
 	}
 	if doc.Index != nil {
-		return w.index(ctx, entry.Digest, doc.Index, depth)
+		return w.index(ctx, entry.Digest, doc.Index, above)
 	}
-	return w.manifest(ctx, entry, siblings, doc.Manifest, depth)
+	return w.manifest(ctx, entry, siblings, doc.Manifest, above)
 }
 
-func (w *walk) index(ctx context.Context, dgst digest.Digest, idx *ocispec.Index, depth int) error {
+func (w *walk) index(ctx context.Context, dgst digest.Digest, idx *ocispec.Index, above []digest.Digest) error {
+	depth := len(above) + 1
 	if depth > MaxDepth {
 		return fmt.Errorf("%w: %s is at depth %d, at most %d is accepted", ErrNesting, dgst, depth, MaxDepth)
 	}
@@ -129,6 +135,7 @@ func (w *walk) index(ctx context.Context, dgst digest.Digest, idx *ocispec.Index
 	if len(w.image.Indexes) > w.max {
 		return fmt.Errorf("%w: %s holds more than %d indexes", ErrTooMany, w.image.Digest, w.max)
 	}
+	above = append(slices.Clone(above), dgst)
 	for i, entry := range idx.Manifests {
 		if !w.couldRun(entry) {
 			continue
@@ -138,7 +145,7 @@ func (w *walk) index(ctx context.Context, dgst digest.Digest, idx *ocispec.Index
 		if !document.IsIndexType(entry.MediaType) && !document.IsManifestType(entry.MediaType) {
 			return fmt.Errorf("%w: entry %d of index %s has media type %q", document.ErrMalformed, i, dgst, entry.MediaType)
 		}
-		if err := w.visit(ctx, entry, idx.Manifests, depth+1); err != nil {
+		if err := w.visit(ctx, entry, idx.Manifests, above); err != nil {
 			return err
 		}
 	}
@@ -151,8 +158,8 @@ func (w *walk) couldRun(entry ocispec.Descriptor) bool {
 	return entry.Platform == nil || w.matcher.Match(*entry.Platform)
 }
 
-func (w *walk) manifest(ctx context.Context, entry ocispec.Descriptor, siblings []ocispec.Descriptor, m *ocispec.Manifest, depth int) error {
-	found := Manifest{Entry: entry, Siblings: siblings, Manifest: m}
+func (w *walk) manifest(ctx context.Context, entry ocispec.Descriptor, siblings []ocispec.Descriptor, m *ocispec.Manifest, above []digest.Digest) error {
+	found := Manifest{Entry: entry, Siblings: siblings, Indexes: above, Manifest: m}
 	if entry.Platform != nil {
 		found.Platform = platforms.Normalize(*entry.Platform)
 	} else {
@@ -162,7 +169,7 @@ func (w *walk) manifest(ctx context.Context, entry ocispec.Descriptor, siblings 
 		}
 		// containerd drops such an entry of an index if the config is for
 		// another platform; a manifest at the top is run whatever it says.
-		if depth > 1 && !w.matcher.Match(p) {
+		if len(above) > 0 && !w.matcher.Match(p) {
 			return nil
 		}
 		found.Platform = p

@@ -100,7 +100,7 @@ func Inspect(ctx context.Context, name string, dgst digest.Digest, location evid
 			Manifest:     m.Entry.Digest,
 			Config:       m.Manifest.Config.Digest,
 			Layers:       len(m.Manifest.Layers),
-			Bundles:      bundles(ctx, location, img.Indexes, m),
+			Bundles:      bundles(ctx, location, m),
 			Attestations: []Attestation{},
 		}
 		p.Attestations, err = attestations(ctx, location, m, provenanceOf(ctx, location, m))
@@ -121,9 +121,9 @@ func (runnable) Match(p ocispec.Platform) bool {
 }
 
 // bundles reads every bundle about m, each once.
-func bundles(ctx context.Context, location evidence.Location, indexes []digest.Digest, m image.Manifest) []Bundle {
+func bundles(ctx context.Context, location evidence.Location, m image.Manifest) []Bundle {
 	list := []Bundle{}
-	for c, err := range candidates(ctx, location, indexes, m) {
+	for c, err := range candidates(ctx, location, m) {
 		if len(list) == evidence.MaxCandidates {
 			break
 		}
@@ -144,10 +144,10 @@ func bundles(ctx context.Context, location evidence.Location, indexes []digest.D
 }
 
 // candidates goes through every place where signatures can be.
-func candidates(ctx context.Context, location evidence.Location, indexes []digest.Digest, m image.Manifest) iter.Seq2[evidence.Candidate, error] {
+func candidates(ctx context.Context, location evidence.Location, m image.Manifest) iter.Seq2[evidence.Candidate, error] {
 	return func(yield func(evidence.Candidate, error) bool) {
 		for _, source := range evidence.Sources(location) {
-			for c, err := range source.Candidates(ctx, evidence.Subject{Entry: m.Entry, Siblings: m.Siblings, Indexes: indexes}) {
+			for c, err := range source.Candidates(ctx, evidence.Subject{Entry: m.Entry, Siblings: m.Siblings, Indexes: m.Indexes}) {
 				if c.Form == "" {
 					c.Form = evidence.Bundle
 				}
