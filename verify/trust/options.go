@@ -132,7 +132,7 @@ func (v *Verifier) setSigners(o Options) error {
 	if o.IgnoreSCT {
 		return nil
 	}
-	if o.Root == nil || len(o.Root.material.CTLogs()) == 0 {
+	if o.Root == nil || !o.Root.HasCTLogs() {
 		return fmt.Errorf("%w; if its certificates are in no certificate transparency log, say so (insecureIgnoreSCT)", lacks("ctlogs"))
 	}
 	v.ctLogs = o.Root.material.CTLogs()

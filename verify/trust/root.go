@@ -18,8 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 	prototrustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
@@ -42,10 +40,6 @@ type Root struct {
 	material  *root.TrustedRoot
 	operators map[string]string
 	digest    digest.Digest
-
-	once     sync.Once
-	verifier *Verifier
-	broken   error
 }
 
 // Load reads a trusted_root.json
@@ -136,11 +130,6 @@ func checkComplete(m *root.TrustedRoot) error {
 // Digest is the SHA-256 of the trusted root as it was read.
 func (r *Root) Digest() digest.Digest { return r.digest }
 
-// Verify verifies a keyless bundle under the root alone.
-func (r *Root) Verify(data []byte, now time.Time) (*Verified, error) {
-	r.once.Do(func() { r.verifier, r.broken = NewVerifier(Options{Root: r}) })
-	if r.broken != nil {
-		return nil, r.broken
-	}
-	return r.verifier.Verify(Input{Bundle: data}, now)
-}
+// HasCTLogs reports whether the root knows a certificate transparency log.
+// GitHub's instance for private repositories has none.
+func (r *Root) HasCTLogs() bool { return len(r.material.CTLogs()) > 0 }

@@ -4,9 +4,11 @@ package trust_test
 
 import (
 	"bytes"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/provenance"
@@ -14,18 +16,18 @@ import (
 	"github.com/plombproject/plomb/verify/verifytest"
 )
 
-func signed(t testing.TB) (*trust.Root, []byte) {
+func signed(t testing.TB) (*trust.Verifier, []byte) {
 	t.Helper()
 	s := verifytest.NewSigstore(t)
 	root, err := trust.Parse(s.TrustedRoot(t, verifytest.RootOptions{}))
 	require.NoError(t, err)
 	payload := verifytest.Statement(t, []provenance.Subject{{Name: "image-id"}})
-	return root, s.Bundle(t, payload, verifytest.BundleOptions{})
+	return verifier(t, trust.Options{Root: root}), s.Bundle(t, payload, verifytest.BundleOptions{})
 }
 
 func TestVerify(t *testing.T) {
-	root, bundle := signed(t)
-	v, err := root.Verify(bundle, time.Now())
+	verifier, bundle := signed(t)
+	v, err := verifier.Verify(trust.Input{Bundle: bundle}, time.Now())
 	require.NoError(t, err)
 	require.Equal(t, verifytest.Issuer, v.Signer.Issuer)
 	require.Equal(t, verifytest.Subject, v.Signer.Subject)
@@ -39,17 +41,30 @@ func TestVerify(t *testing.T) {
 	require.Equal(t, v.Payload, claim.Payload)
 }
 
+// TestShared: one verifier, many goroutines.
+func TestShared(t *testing.T) {
+	verifier, bundle := signed(t)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			_, err := verifier.Verify(trust.Input{Bundle: bundle}, time.Now())
+			assert.NoError(t, err)
+		})
+	}
+	group.Wait()
+}
+
 // TestSpoiltBytes flips bytes all over a bundle: it must be refused,
 // or what it says must be the same.
 func TestSpoiltBytes(t *testing.T) {
-	root, bundle := signed(t)
-	good, err := root.Verify(bundle, time.Now())
+	verifier, bundle := signed(t)
+	good, err := verifier.Verify(trust.Input{Bundle: bundle}, time.Now())
 	require.NoError(t, err)
 	refused := 0
 	for i := 0; i < len(bundle); i += 7 {
 		spoilt := bytes.Clone(bundle)
 		spoilt[i] ^= 1
-		v, err := root.Verify(spoilt, time.Now())
+		v, err := verifier.Verify(trust.Input{Bundle: spoilt}, time.Now())
 		if err != nil {
 			refused++
 			continue

@@ -85,8 +85,6 @@ type Verified struct {
 	// of Input.Payload. Empty for an envelope.
 	Digest digest.Digest
 	Signer Signer
-	// Authorities are Signer.Authorities.
-	Authorities []string
 	// SignedAt is the earliest trusted time of signing; zero for a keyed trust
 	// under which there is none.
 	SignedAt time.Time
@@ -218,8 +216,7 @@ func because(reasons []string) string {
 
 func (p *proof) verified(s *signed, signer Signer) *Verified {
 	return &Verified{
-		Payload: s.payload, PayloadType: s.payloadType, Digest: s.digest,
-		Signer: signer, Authorities: signer.Authorities,
+		Payload: s.payload, PayloadType: s.payloadType, Digest: s.digest, Signer: signer,
 		SignedAt: earliest(p.times), Logged: len(p.entries) > 0,
 	}
 }
