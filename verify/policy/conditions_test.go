@@ -264,3 +264,16 @@ func TestLoadRefuses(t *testing.T) {
 func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), d)
 }
+
+// Conditions hold for static policies as well: what they need is not there.
+func TestConditionsOfAStaticPolicy(t *testing.T) {
+	policies, err := Parse("p.yaml", []byte(`{"apiVersion":"plombproject.github.io/v1","kind":"ImagePolicy","metadata":{"name":"s"},"spec":{
+		"images":[{"glob":"**"}],"authorities":[{"static":{"action":"pass"}}],"deny":{"digests":[{"digest":"`+config.String()+`"}]}}}`))
+	require.NoError(t, err)
+	p := policies[0]
+	require.True(t, p.NeedsEvidence())
+	require.ErrorIs(t, p.Judge(t.Context(), shop(), nil).Reasons[0], ErrDenied)
+	other := shop()
+	other.ImageID = digest.FromString("other")
+	require.True(t, p.Judge(t.Context(), other, &known{}).Satisfied())
+}

@@ -31,7 +31,7 @@ const (
 	// MaxEstimate bounds what the expression could cost for documents of the
 	// sizes that a policy has to expect (see sizes), MaxCost what it does cost.
 	MaxEstimate = 50_000_000
-	MaxCost     = 2_000_000
+	MaxCost     = 1_000_000
 	// interrupt is how many steps of a loop lie between two looks at the
 	// context.
 	interrupt = 100
