@@ -175,18 +175,14 @@ func (b *build) subrequest(ctx context.Context) (*client.Result, bool, error) {
 func (b *build) sign(ctx context.Context, s *signer, sealed *collection) ([]byte, error) {
 	if s.services == nil {
 		if b.options.Sign == SignAuto {
-			warn(ctx, b.source, "Unsigned", "the image is sealed but NOT signed: the build was given no signing credential. Pass an identity token with --secret id="+credential.IDToken+",src=FILE, or say PLOMB_SIGN=off if that is what you want.")
+			warn(ctx, b.source, "Unsigned", "the image is sealed but NOT signed: the build was given no signing credential. Pass an identity token with --secret id="+credential.IDToken+",src=FILE, or a key with --secret id="+credential.Key+",src=FILE, or say PLOMB_SIGN=off if that is what you want.")
 		}
 		return nil, nil
 	}
 	if err := b.resolveSources(ctx); err != nil {
 		return nil, fmt.Errorf("write the provenance: %w", err)
 	}
-	token, err := s.source.Token(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("sign the image: %w", err)
-	}
-	identity, err := s.services.Certify(ctx, token.Raw, b.Now())
+	identity, err := s.identity(ctx, b.Now())
 	if err != nil {
 		return nil, fmt.Errorf("sign the image: %w", err)
 	}

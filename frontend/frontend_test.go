@@ -223,6 +223,7 @@ func TestBuildErrorsCarrySource(t *testing.T) {
 		"a stolen key, as environment": {"FROM base\nRUN --mount=type=secret,id=plomb-key,env=K steal\n", credential.ErrStolen, 2},
 		"in a stage that is copied":    {"FROM base AS a\nRUN --mount=type=secret,id=plomb-github-token steal\nFROM base\nCOPY --from=a /x /\n", credential.ErrStolen, 2},
 		"by its target alone":          {"FROM base\nRUN --mount=type=secret,target=/run/secrets/plomb-key-password steal\n", credential.ErrStolen, 2},
+		"a stolen key's certificate":   {"FROM base\nRUN --mount=type=secret,id=plomb-certificate steal\n", credential.ErrStolen, 2},
 		"a Dockerfile that is none":    {"FROM base\n\nBOGUS x\n", nil, 3},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,10 @@ package frontend
 
 import (
 	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -28,6 +32,7 @@ import (
 	"github.com/plombproject/plomb/frontend/basesbom"
 	"github.com/plombproject/plomb/frontend/catalog"
 	"github.com/plombproject/plomb/frontend/catalog/document"
+	"github.com/plombproject/plomb/frontend/credential"
 	"github.com/plombproject/plomb/frontend/materials"
 	"github.com/plombproject/plomb/frontend/seal"
 	"github.com/plombproject/plomb/provenance/contents"
@@ -45,6 +50,9 @@ type gateway struct {
 	opts     map[string]string
 	locals   map[string]map[string]string // files of local sources, by name
 	secrets  map[string]string
+	key      crypto.Signer  // the secret plomb-key; nil for none
+	keyFault string         // why it cannot be used
+	signWith crypto.Signer  // another key than that; nil for none
 	base     ocispecs.Image // config of every image
 	baseSBOM string         // what the helper says of the base image's
 	more     []sbom.Package // what every step brings beside its own
@@ -54,7 +62,8 @@ type gateway struct {
 	mu       sync.Mutex
 	solved   []*pb.Definition
 	warnings []string
-	ranAgain bool // cached seals are those of another run of their step
+	ran      [][]string // what containers were started with
+	ranAgain bool       // cached seals are those of another run of their step
 }
 
 var (
@@ -262,13 +271,41 @@ type container struct {
 }
 
 func (c container) Start(_ context.Context, req client.StartRequest) (client.ContainerProcess, error) {
-	got := map[string]string{}
+	c.g.mu.Lock()
+	c.g.ran = append(c.g.ran, req.Args)
+	c.g.mu.Unlock()
+	if req.Args[1] == credential.SignCommand {
+		return process{out: req.Stdout, got: c.g.signature(req.Args[2])}, nil
+	}
+	got := credential.Given{Tokens: map[string]string{}}
 	for _, id := range req.Args[2:] {
 		if v, ok := c.g.secrets[id]; ok {
-			got[id] = v
+			got.Tokens[id] = v
+		}
+		if id == credential.Key && c.g.key != nil {
+			got.Key = &credential.PublicKey{SPKI: spki(c.g.t, c.g.key), Fault: c.g.keyFault}
 		}
 	}
 	return process{out: req.Stdout, got: got}, nil
+}
+
+func spki(t testing.TB, key crypto.Signer) []byte {
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	require.NoError(t, err)
+	return der
+}
+
+// signature is what the helper prints that signs.
+func (g *gateway) signature(dgst string) map[string][]byte {
+	key := g.key
+	if g.signWith != nil {
+		key = g.signWith
+	}
+	sum, err := hex.DecodeString(digest.Digest(dgst).Encoded())
+	require.NoError(g.t, err)
+	sig, err := key.Sign(rand.Reader, sum, crypto.SHA256)
+	require.NoError(g.t, err)
+	return map[string][]byte{"spki": spki(g.t, key), "signature": sig}
 }
 
 func (c container) Release(context.Context) error { return nil }
@@ -276,7 +313,7 @@ func (c container) Release(context.Context) error { return nil }
 type process struct {
 	client.ContainerProcess
 	out io.Writer
-	got map[string]string
+	got any
 }
 
 func (p process) Wait() error { return json.NewEncoder(p.out).Encode(p.got) }

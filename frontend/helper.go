@@ -73,6 +73,6 @@ func (s self) documenter(platform ocispecs.Platform) document.Helper {
 	return document.Helper{Image: s.image, Binary: Binary, Platform: platform}
 }
 
-func (s self) secrets(c client.Client) credential.Reader {
+func (s self) secrets(c client.Client) credential.BuildSecrets {
 	return credential.BuildSecrets{Client: c, Image: s.image, Binary: Binary}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/distribution/reference"
+
+	"github.com/plombproject/plomb/frontend/credential"
 )
 
 // ErrOption reports a PLOMB_* build argument that does not exist or has a
@@ -25,8 +27,21 @@ type SignMode string
 const (
 	SignAuto    SignMode = "auto"    // sign if there is a credential, else warn
 	SignKeyless SignMode = "keyless" // sign with an identity token, or fail
+	SignKey     SignMode = "key"     // sign with a key, or fail
 	SignOff     SignMode = "off"     // do not look for a credential
 )
+
+// kind is what the mode looks for. What it does not look for, it does not even
+// ask the client for.
+func (m SignMode) kind() credential.Kind {
+	switch m {
+	case SignKeyless:
+		return credential.TokenKind
+	case SignKey:
+		return credential.KeyKind
+	}
+	return credential.AnyKind
+}
 
 // SBOMLevel is what an SBOM lists.
 type SBOMLevel string
@@ -69,7 +84,7 @@ var options = []option{
 	{"PLOMB_REPOSITORY", nil, setRepository},
 	{"PLOMB_SBOM", []string{"packages", "files", "off"}, func(o *Options, v string) error { o.SBOM = SBOMLevel(v); return nil }},
 	{"PLOMB_SCRUB", []string{"on", "off"}, func(o *Options, v string) error { o.Scrub = v == "on"; return nil }},
-	{"PLOMB_SIGN", []string{"auto", "keyless", "off"}, func(o *Options, v string) error { o.Sign = SignMode(v); return nil }},
+	{"PLOMB_SIGN", []string{"auto", "keyless", "key", "off"}, func(o *Options, v string) error { o.Sign = SignMode(v); return nil }},
 	{"PLOMB_SUBJECTS", []string{"image-id", "manifest"}, func(o *Options, v string) error { o.Manifests = v == "manifest"; return nil }},
 }
 

@@ -30,6 +30,7 @@ func TestTakeOptions(t *testing.T) {
 	for arg, want := range map[string]Options{
 		"PLOMB_SIGN=auto":         standard,
 		"PLOMB_SIGN=keyless":      with(func(o *Options) { o.Sign = SignKeyless }),
+		"PLOMB_SIGN=key":          with(func(o *Options) { o.Sign = SignKey }),
 		"PLOMB_SIGN=off":          with(func(o *Options) { o.Sign = SignOff }),
 		"PLOMB_LAYERS=keep":       standard,
 		"PLOMB_LAYERS=squash":     with(func(o *Options) { o.Squash = true }),

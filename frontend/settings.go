@@ -56,6 +56,15 @@ func (s settings) services() (*sign.Services, error) {
 	return sign.LoadServices(data, s.trustedRoot)
 }
 
+// keyServices are those of the signing config, or, if there is none, none: a
+// key needs nobody to vouch for it, and nobody hears of the build.
+func (s settings) keyServices() (*sign.Services, error) {
+	if s.signingConfig == nil {
+		return sign.NoServices(), nil
+	}
+	return sign.LoadServices(s.signingConfig, s.trustedRoot)
+}
+
 // readSettings reads the named context plomb, if the client gave one.
 func readSettings(ctx context.Context, ui *dockerui.Client, c client.Client) (*settings, error) {
 	s := &settings{}

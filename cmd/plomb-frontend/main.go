@@ -57,6 +57,8 @@ func run(ctx context.Context, args []string) error {
 		return document.Main(ctx)
 	case credential.Command:
 		return credential.Main(args[1:], os.Stdout)
+	case credential.SignCommand:
+		return credential.SignMain(args[1:], os.Stdout)
 	case materials.Command:
 		return materials.Main(ctx)
 	case "version", "--version":

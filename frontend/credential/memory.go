@@ -8,12 +8,12 @@ import "context"
 // request with what the first one brought, so all have to ask for the same ids.
 type Memory struct {
 	Reader Reader
-	got    map[string]string
+	got    *Given
 	asked  int
 }
 
 // Read implements Reader.
-func (m *Memory) Read(ctx context.Context, ids ...string) (map[string]string, error) {
+func (m *Memory) Read(ctx context.Context, ids ...string) (*Given, error) {
 	if m.got != nil {
 		return m.got, nil
 	}

@@ -14,33 +14,36 @@ import (
 
 // answers gives one answer after the other, and the last one for ever.
 type answers struct {
-	list  []map[string]string
+	list  []*credential.Given
 	calls int
 }
 
-func (a *answers) Read(context.Context, ...string) (map[string]string, error) {
+func (a *answers) Read(context.Context, ...string) (*credential.Given, error) {
 	a.calls++
 	return a.list[min(a.calls, len(a.list))-1], nil
 }
 
 func TestMemory(t *testing.T) {
-	fresh := map[string]string{credential.IDToken: jwt(claims(now.Add(time.Hour), ""))}
-	stale := map[string]string{credential.IDToken: jwt(claims(now.Add(-time.Hour), ""))}
+	token := func(raw string) *credential.Given {
+		return &credential.Given{Tokens: map[string]string{credential.IDToken: raw}}
+	}
+	fresh := token(jwt(claims(now.Add(time.Hour), "")))
+	stale := token(jwt(claims(now.Add(-time.Hour), "")))
 	for name, row := range map[string]struct {
-		answers []map[string]string
+		answers []*credential.Given
 		reads   int
 		err     error
 	}{
-		"a fresh token is read once":                {[]map[string]string{fresh}, 1, nil},
-		"an expired one is read again":              {[]map[string]string{stale, fresh}, 2, nil},
-		"but not for ever":                          {[]map[string]string{stale}, 2, credential.ErrToken},
-		"what is wrong otherwise is not read again": {[]map[string]string{{credential.IDToken: "x"}}, 1, credential.ErrToken},
-		"nor is nothing":                            {[]map[string]string{{}}, 1, credential.ErrNone},
+		"a fresh token is read once":                {[]*credential.Given{fresh}, 1, nil},
+		"an expired one is read again":              {[]*credential.Given{stale, fresh}, 2, nil},
+		"but not for ever":                          {[]*credential.Given{stale}, 2, credential.ErrToken},
+		"what is wrong otherwise is not read again": {[]*credential.Given{token("x")}, 1, credential.ErrToken},
+		"nor is nothing":                            {[]*credential.Given{{}}, 1, credential.ErrNone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reader := &answers{list: row.answers}
 			s := source(&credential.Memory{Reader: reader})
-			_, err := s.Present(t.Context())
+			_, _, err := s.Look(t.Context())
 			require.NoError(t, err)
 			_, err = s.Token(t.Context())
 			require.ErrorIs(t, err, row.err)

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/gateway/client"
@@ -36,14 +37,23 @@ type BuildSecrets struct {
 }
 
 // Read implements Reader.
-func (b BuildSecrets) Read(ctx context.Context, ids ...string) (map[string]string, error) {
+func (b BuildSecrets) Read(ctx context.Context, ids ...string) (*Given, error) {
+	got := &Given{}
+	if err := b.run(ctx, ids, append([]string{Command}, ids...), got); err != nil {
+		return nil, err
+	}
+	return got, nil
+}
+
+// run has a helper with the secrets, and without a network, print its answer.
+func (b BuildSecrets) run(ctx context.Context, ids, args []string, answer any) error {
 	def, err := b.Image.Marshal(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	res, err := b.Client.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	mounts := []client.Mount{{Dest: "/", Ref: res.Ref, MountType: pb.MountType_BIND}}
 	for _, id := range ids {
@@ -55,53 +65,69 @@ func (b BuildSecrets) Read(ctx context.Context, ids ...string) (map[string]strin
 	}
 	ctr, err := b.Client.NewContainer(ctx, client.NewContainerRequest{Mounts: mounts, NetMode: pb.NetMode_NONE})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer ctr.Release(context.WithoutCancel(ctx))
 	out := &limitedBuffer{left: maxOutput}
 	proc, err := ctr.Start(ctx, client.StartRequest{
-		Args: append([]string{b.Binary, Command}, ids...), Cwd: "/", Stdout: out, Stderr: discard{}})
+		Args: append([]string{b.Binary}, args...), Cwd: "/", Stdout: out, Stderr: discard{}})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := proc.Wait(); err != nil {
-		return nil, err
+		return err
 	}
-	got := map[string]string{}
-	if err := strictjson.Unmarshal(out.data, &got); err != nil {
+	if err := strictjson.Unmarshal(out.data, answer); err != nil {
 		// Not err itself: it may quote a piece of a secret.
-		return nil, errors.New("the helper's answer is not what it should be")
+		return errors.New("the helper's answer is not what it should be")
 	}
-	return got, nil
+	return nil
 }
 
-// Main is the helper: it prints those of the secrets named in args that are
-// mounted, as one JSON object.
+// Main is the helper: it prints what is given of the secrets named in args, as
+// the JSON of a Given.
 func Main(args []string, stdout io.Writer) error {
 	return printSecrets(secretsDir, args, stdout)
 }
 
 func printSecrets(dir string, ids []string, stdout io.Writer) error {
-	got := map[string]string{}
+	got := Given{Tokens: map[string]string{}}
 	for _, id := range ids {
-		f, err := os.Open(path.Join(dir, path.Base(id)))
+		if slices.Contains(keys, id) {
+			continue // told of below, and never printed
+		}
+		value, err := readSecret(dir, id, maxSecret)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		value, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-		f.Close()
-		if err != nil {
-			return err
-		}
-		if len(value) > maxSecret {
-			return fmt.Errorf("secret %s is larger than %d bytes", id, maxSecret)
-		}
-		got[id] = string(value)
+		got.Tokens[id] = string(value)
+	}
+	if slices.Contains(ids, Key) {
+		got.Key = describeKey(dir)
 	}
 	return json.NewEncoder(stdout).Encode(got)
+}
+
+// readSecret reads a secret of at most limit bytes into one buffer, so that
+// whoever zeroes that leaves no other copy behind.
+func readSecret(dir, id string, limit int) ([]byte, error) {
+	f, err := os.Open(path.Join(dir, path.Base(id)))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	buf := make([]byte, limit+1)
+	n, err := io.ReadFull(f, buf)
+	switch {
+	case err == nil:
+		return nil, fmt.Errorf("secret %s is larger than %d bytes", id, limit)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return buf[:n], nil
+	}
+	return nil, err
 }
 
 // A limitedBuffer embeds nothing: bytes.Buffer has other ways to write, which

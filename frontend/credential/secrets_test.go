@@ -24,12 +24,12 @@ func TestPrintSecrets(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o400))
 	}
 	write(IDToken, "line\n\"<&>é")
-	write(Key, "")
+	write(GitHubToken, "")
 	write("unasked", "x")
 
 	var out bytes.Buffer
-	require.NoError(t, printSecrets(dir, []string{IDToken, GitHubToken, Key}, &out))
-	require.JSONEq(t, `{"plomb-id-token":"line\n\"<&>é","plomb-key":""}`, out.String(), "only what is there and was asked for")
+	require.NoError(t, printSecrets(dir, []string{IDToken, GitHubTokenURL, GitHubToken}, &out))
+	require.JSONEq(t, `{"tokens":{"plomb-id-token":"line\n\"<&>é","plomb-github-token":""}}`, out.String(), "only what is there and was asked for")
 
 	out.Reset()
 	require.NoError(t, printSecrets(filepath.Join(dir, "absent"), Reserved, &out))
@@ -41,9 +41,9 @@ func TestPrintSecrets(t *testing.T) {
 	require.NoError(t, printSecrets(dir, []string{"../outside"}, &out))
 	require.JSONEq(t, `{}`, out.String())
 
-	write(Key+"-big", strings.Repeat("s", maxSecret+1))
-	err := printSecrets(dir, []string{Key + "-big"}, &out)
-	require.ErrorContains(t, err, "plomb-key-big is larger than")
+	write(IDToken+"-big", strings.Repeat("s", maxSecret+1))
+	err := printSecrets(dir, []string{IDToken + "-big"}, &out)
+	require.ErrorContains(t, err, "plomb-id-token-big is larger than")
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o700))
 	require.Error(t, printSecrets(dir, []string{"folder"}, &out))
 }
@@ -101,10 +101,10 @@ func (p process) Wait() error {
 }
 
 func TestBuildSecretsRead(t *testing.T) {
-	g := &gateway{answer: `{"plomb-key":"PEM"}`}
+	g := &gateway{answer: `{"tokens":{"plomb-id-token":"JWT"}}`}
 	got, err := BuildSecrets{Client: g, Image: llb.Image("plomb"), Binary: "/plomb-frontend"}.Read(t.Context(), Key, IDToken)
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{Key: "PEM"}, got)
+	require.Equal(t, &Given{Tokens: map[string]string{IDToken: "JWT"}}, got)
 
 	require.Equal(t, []string{"/plomb-frontend", "secrets", Key, IDToken}, g.started.Args)
 	require.Equal(t, pb.NetMode_NONE, g.net)
@@ -122,11 +122,11 @@ func TestBuildSecretsRead(t *testing.T) {
 func TestBuildSecretsReadFails(t *testing.T) {
 	for name, g := range map[string]*gateway{
 		"not JSON":          {answer: `s3cr3t`},
-		"another shape":     {answer: `{"plomb-key":{"s3cr3t":1}}`},
-		"twice":             {answer: `{"a":"s3cr3t","a":"s3cr3t"}`},
+		"another shape":     {answer: `{"tokens":{"plomb-id-token":{"s3cr3t":1}}}`},
+		"twice":             {answer: `{"tokens":{"a":"s3cr3t","a":"s3cr3t"}}`},
 		"nothing":           {},
-		"too much":          {answer: `{"plomb-key":"` + strings.Repeat("s3cr3t", maxOutput/6) + `"}`},
-		"the helper fails":  {answer: `{"plomb-key":"s3cr3t"}`, exit: errors.New("exit code 1")},
+		"too much":          {answer: `{"tokens":{"plomb-id-token":"` + strings.Repeat("s3cr3t", maxOutput/6) + `"}}`},
+		"the helper fails":  {answer: `{"tokens":{"plomb-id-token":"s3cr3t"}}`, exit: errors.New("exit code 1")},
 		"the image is gone": {solveErr: errors.New("no such image")},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,11 +23,14 @@ var now = time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
 // secrets stands for what the client passed with --secret.
 type secrets map[string]string
 
-func (s secrets) Read(_ context.Context, ids ...string) (map[string]string, error) {
-	got := map[string]string{}
+func (s secrets) Read(_ context.Context, ids ...string) (*credential.Given, error) {
+	got := &credential.Given{Tokens: map[string]string{}}
 	for _, id := range ids {
-		if v, ok := s[id]; ok {
-			got[id] = v
+		switch v, ok := s[id]; {
+		case ok && id == credential.Key:
+			got.Key = &credential.PublicKey{SPKI: []byte(v)}
+		case ok:
+			got.Tokens[id] = v
 		}
 	}
 	return got, nil
@@ -35,7 +38,7 @@ func (s secrets) Read(_ context.Context, ids ...string) (map[string]string, erro
 
 type broken struct{}
 
-func (broken) Read(context.Context, ...string) (map[string]string, error) {
+func (broken) Read(context.Context, ...string) (*credential.Given, error) {
 	return nil, errors.New("the daemon went away")
 }
 
@@ -120,22 +123,38 @@ func silent(t *testing.T, err error, s secrets) {
 	}
 }
 
-func TestPresent(t *testing.T) {
-	for _, row := range []struct {
-		secrets secrets
-		want    bool
+func TestLook(t *testing.T) {
+	const token, key = credential.IDToken, credential.Key
+	for name, row := range map[string]struct {
+		secrets    secrets
+		kind       credential.Kind
+		token, key bool
+		is         error
 	}{
-		{secrets{}, false}, {secrets{"other": "x"}, false}, {secrets{credential.Key: "x"}, false},
-		// An empty secret is a mistake that Token explains, not an absence.
-		{secrets{credential.IDToken: ""}, true},
-		{secrets{credential.GitHubTokenURL: "x"}, true}, {secrets{credential.GitHubToken: "x"}, true},
+		"nothing":          {secrets{}, credential.AnyKind, false, false, nil},
+		"another secret":   {secrets{"other": "x"}, credential.AnyKind, false, false, nil},
+		"an empty token":   {secrets{token: ""}, credential.AnyKind, true, false, nil}, // a mistake that Token explains, not an absence
+		"GitHub's URL":     {secrets{credential.GitHubTokenURL: "x"}, credential.AnyKind, true, false, nil},
+		"GitHub's token":   {secrets{credential.GitHubToken: "x"}, credential.AnyKind, true, false, nil},
+		"a key":            {secrets{key: "x"}, credential.AnyKind, false, true, nil},
+		"both":             {secrets{key: "x", token: "x"}, credential.AnyKind, false, false, credential.ErrAmbiguous},
+		"both, key wanted": {secrets{key: "x", token: "x"}, credential.KeyKind, false, true, nil},
+		"both, no key":     {secrets{key: "x", token: "x"}, credential.TokenKind, true, false, nil},
+		"the other one":    {secrets{key: "x"}, credential.TokenKind, false, false, nil},
+		"nor that":         {secrets{token: "x"}, credential.KeyKind, false, false, nil},
 	} {
-		got, err := source(row.secrets).Present(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, row.want, got, row.secrets)
+		t.Run(name, func(t *testing.T) {
+			s := source(row.secrets)
+			s.Kind = row.kind
+			gotToken, gotKey, err := s.Look(t.Context())
+			require.ErrorIs(t, err, row.is)
+			require.Equal(t, row.token, gotToken)
+			require.Equal(t, row.key, gotKey != nil)
+		})
 	}
-	_, err := source(broken{}).Present(t.Context())
+	_, _, err := source(broken{}).Look(t.Context())
 	require.Error(t, err)
+	require.ErrorContains(t, credential.Source{Kind: credential.KeyKind}.Missing(), "--secret id=plomb-key,src=FILE")
 }
 
 func TestTokenFromGitHub(t *testing.T) {

@@ -18,16 +18,16 @@ import (
 	"github.com/plombproject/plomb/provenance"
 )
 
-// An Identity is a signing key that lives in memory, with the certificate that
-// tells whose it is. Certificates live for minutes: get one when the statement
-// is about to be written.
+// An Identity signs: a key that lives in memory, with the certificate that
+// tells whose it is, or a Key. Certificates live for minutes: get one when the
+// statement is about to be written.
 type Identity struct {
 	keypair sign.Keypair
 	opts    sign.BundleOptions
 
 	// Builder is the URI of who vouches for a build, as the certificate says
 	// it: the build signer URI, else a URI that is the subject, else the issuer
-	// of the identity.
+	// of the identity. Where there is no certificate it names the key.
 	Builder string
 }
 
@@ -38,9 +38,19 @@ func (s *Services) Certify(ctx context.Context, idToken string, now time.Time) (
 	if err != nil {
 		return nil, fmt.Errorf("make a signing key: %w", err)
 	}
-	opts, authority, err := s.bundleOptions(now)
+	authority, err := s.authority(now)
 	if err != nil {
 		return nil, err
+	}
+	opts, err := s.witnesses(now)
+	if err != nil {
+		return nil, err
+	}
+	if len(opts.TransparencyLogs) == 0 && len(opts.TimestampAuthorities) == 0 {
+		return nil, fmt.Errorf("%w: it names neither a transparency log nor a timestamp authority, so nobody could tell later when the certificate was valid", ErrSigningConfig)
+	}
+	if s.trusted != nil {
+		opts.TrustedRoot = s.trusted
 	}
 	der, err := authority.GetCertificate(ctx, keypair, &sign.CertificateProviderOptions{IDToken: idToken})
 	if err != nil {

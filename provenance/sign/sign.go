@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package sign makes a Sigstore bundle v0.3 over an in-toto statement: a DSSE
-// envelope with one signature by a key that lives only in memory, a Fulcio
-// certificate for the identity in an OIDC token, and the log entries and
-// timestamps that the signing config asks for.
+// envelope with one signature, and the log entries and timestamps that the
+// signing config asks for. The signature is by a key that lives only in memory,
+// with a Fulcio certificate for the identity in an OIDC token, or by a lasting
+// key, which need not be in this process.
 //
 // It does not find credentials (frontend/credential does) and does not decide
 // what is signed.
@@ -39,9 +40,12 @@ const (
 
 // Services are the Sigstore instances to use.
 type Services struct {
-	config  *root.SigningConfig
-	trusted *root.TrustedRoot
+	config  *root.SigningConfig // nil: none
+	trusted *root.TrustedRoot   // nil: finished bundles are not checked against one
 }
+
+// NoServices are for keys that sign without log and timestamp.
+func NoServices() *Services { return &Services{} }
 
 // LoadServices reads a signing config (media type v0.2) and, if it is not
 // empty, the trusted root that finished bundles are checked against.
@@ -59,24 +63,27 @@ func LoadServices(signingConfig, trustedRoot []byte) (*Services, error) {
 	return s, nil
 }
 
-// bundleOptions are the services for a signature made now, and apart from them
-// the one that certifies its key.
-func (s *Services) bundleOptions(now time.Time) (sign.BundleOptions, certificates, error) {
-	var opts sign.BundleOptions
-	if s.trusted != nil {
-		opts.TrustedRoot = s.trusted
+// authority is the service that certifies a key now.
+func (s *Services) authority(now time.Time) (certificates, error) {
+	if s.config == nil {
+		return certificates{}, fmt.Errorf("%w: there is none", ErrSigningConfig)
 	}
 	fulcio, err := root.SelectService(s.config.FulcioCertificateAuthorityURLs(), sign.FulcioAPIVersions, now)
 	if err != nil {
-		return opts, certificates{}, fmt.Errorf("%w: certificate authorities: %w", ErrSigningConfig, err)
+		return certificates{}, fmt.Errorf("%w: certificate authorities: %w", ErrSigningConfig, err)
 	}
 	ca := newService("certificate authority (Fulcio)", fulcio.URL, fulcioRemedy)
-	authority := certificates{service: ca,
-		authority: sign.NewFulcio(&sign.FulcioOptions{BaseURL: fulcio.URL, Timeout: requestTimeout, Transport: ca})}
+	return certificates{service: ca,
+		authority: sign.NewFulcio(&sign.FulcioOptions{BaseURL: fulcio.URL, Timeout: requestTimeout, Transport: ca})}, nil
+}
 
+// witnesses are the services that vouch for a signature made now: those of the
+// signing config, which may name none.
+func (s *Services) witnesses(now time.Time) (sign.BundleOptions, error) {
+	var opts sign.BundleOptions
 	tsas, err := selectServices(s.config.TimestampAuthorityURLs(), s.config.TimestampAuthorityURLsConfig(), sign.TimestampAuthorityAPIVersions, now)
 	if err != nil {
-		return opts, authority, fmt.Errorf("%w: timestamp authorities: %w", ErrSigningConfig, err)
+		return opts, fmt.Errorf("%w: timestamp authorities: %w", ErrSigningConfig, err)
 	}
 	for _, tsa := range tsas {
 		opts.TimestampAuthorities = append(opts.TimestampAuthorities, sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{
@@ -84,25 +91,26 @@ func (s *Services) bundleOptions(now time.Time) (sign.BundleOptions, certificate
 	}
 	logs, err := selectServices(s.config.RekorLogURLs(), s.config.RekorLogURLsConfig(), sign.RekorAPIVersions, now)
 	if err != nil {
-		return opts, authority, fmt.Errorf("%w: transparency logs: %w", ErrSigningConfig, err)
+		return opts, fmt.Errorf("%w: transparency logs: %w", ErrSigningConfig, err)
 	}
 	for _, log := range logs {
 		opts.TransparencyLogs = append(opts.TransparencyLogs, transparency{
 			service: newService("transparency log (Rekor)", log.URL, reachRemedy),
 			log:     sign.NewRekor(&sign.RekorOptions{BaseURL: log.URL, Timeout: requestTimeout, Version: log.MajorAPIVersion})})
 	}
-	if len(tsas) == 0 && len(logs) == 0 {
-		return opts, authority, fmt.Errorf("%w: it names neither a transparency log nor a timestamp authority, so nobody could tell later when the certificate was valid", ErrSigningConfig)
-	}
-	return opts, authority, nil
+	return opts, nil
 }
 
-// explain prefers the words of the service that failed. What is left then is
-// the last step of sign.Bundle: checking its own work.
+// explain prefers the words of the service or key that failed. What is left
+// then is the last step of sign.Bundle: checking its own work.
 func explain(err error) error {
 	var failed *serviceError
 	if errors.As(err, &failed) {
 		return failed
+	}
+	var key *keyError
+	if errors.As(err, &key) {
+		return key.error
 	}
 	return fmt.Errorf("%w: %w: check that trusted_root.json and signing_config.json belong together", ErrSelfCheck, err)
 }
