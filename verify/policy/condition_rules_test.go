@@ -135,7 +135,7 @@ func TestRuleBombs(t *testing.T) {
 	started := time.Now()
 	j := p.Judge(ctx, shop(), &known{claims: []claim.Claim{many}})
 	require.False(t, j.Satisfied())
-	require.Less(t, time.Since(started), 3*time.Second)
+	require.Less(t, time.Since(started), 10*time.Second, "without the deadline it takes minutes")
 }
 
 // Static policies have no signature, and no evidence to look at.

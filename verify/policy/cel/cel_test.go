@@ -151,12 +151,10 @@ func TestCostBombs(t *testing.T) {
 	v[cel.VarProvenance] = cel.DocumentValue(map[string]any{"l": large})
 	p, err := cel.Compile(`provenance.l.all(a, provenance.l.exists(b, a == b))`)
 	require.NoError(t, err)
-	started := time.Now()
 	got, err := p.Evaluate(t.Context(), v)
 	require.ErrorIs(t, err, cel.ErrEvaluate)
 	require.ErrorContains(t, err, "cost limit exceeded")
 	require.False(t, got)
-	require.Less(t, time.Since(started), 10*time.Second)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
