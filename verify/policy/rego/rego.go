@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -121,6 +122,9 @@ func (p *Program) Check(ctx context.Context, input []byte, now time.Time) error 
 	var value any
 	if err := dec.Decode(&value); err != nil {
 		return fmt.Errorf("%w: %s: input: %w", ErrEvaluation, p.name, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: %s: input: more than one value", ErrEvaluation, p.name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, MaxTime)
 	defer cancel()

@@ -130,4 +130,5 @@ func TestInputThatIsNone(t *testing.T) {
 	p := compile(t, rego.V0, "package sigstore\nisCompliant { true }")
 	require.ErrorIs(t, p.Check(context.Background(), []byte("{"), now), rego.ErrEvaluation)
 	require.ErrorIs(t, p.Check(context.Background(), nil, now), rego.ErrEvaluation)
+	require.ErrorContains(t, p.Check(context.Background(), []byte("{} {}"), now), "more than one value")
 }
