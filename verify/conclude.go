@@ -196,15 +196,17 @@ func (r *run) changesAt() *time.Time {
 		now := r.d.DecidedAt
 		return &now
 	}
-	var first *time.Time
+	first := r.usableUntil
 	for _, rule := range r.rules {
 		for _, j := range rule.judgements {
-			if at := j.ChangesAt.UTC(); !j.ChangesAt.IsZero() && (first == nil || at.Before(*first)) {
-				first = &at
-			}
+			first = sooner(first, j.ChangesAt)
 		}
 	}
-	return first
+	if first.IsZero() {
+		return nil
+	}
+	first = first.UTC()
+	return &first
 }
 
 func (r *rule) data() decision.Rule {

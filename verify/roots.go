@@ -75,10 +75,21 @@ func targetOf(name string) string {
 func (r *run) rely(l *trust.Loaded) *trust.Root {
 	r.d.Basis.TrustRoots = appendNew(r.d.Basis.TrustRoots, l.Root.Digest())
 	r.d.Basis.TrustRoot = r.d.Basis.TrustRoots[0]
+	if l.State != nil {
+		r.usableUntil = sooner(r.usableUntil, l.State.UsableUntil())
+	}
 	for _, warning := range l.Warnings {
 		r.d.Warnings = append(r.d.Warnings, decision.OneLine(warning))
 	}
 	return l.Root
+}
+
+// sooner is the earlier of two times of which zero means never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func fromDocument(doc *spec.TrustRoot, now time.Time) (*trust.Root, error) {

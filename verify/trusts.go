@@ -5,6 +5,7 @@ package verify
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -86,12 +87,21 @@ func (r *run) sigstoreVerifiers(t policy.Trust) ([]*trust.Verifier, error) {
 		return nil, err
 	}
 	var list []*trust.Verifier
+	var faults []error
 	for _, o := range choices {
 		v, err := trust.NewVerifier(o)
+		if errors.Is(err, trust.ErrRoot) && len(choices) > 1 {
+			// An instance without a part that this trust needs is none for it.
+			faults = append(faults, err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, v)
+	}
+	if len(list) == 0 {
+		return nil, errors.Join(faults...)
 	}
 	return list, nil
 }
@@ -112,6 +122,12 @@ func (r *run) choices(t policy.Trust) ([]trust.Options, error) {
 		o, err := r.options(t, root)
 		if err != nil {
 			return nil, err
+		}
+		if root != nil && o.Root == root && !root.HasCTLogs() {
+			// An instance without certificate transparency, such as GitHub's for
+			// private repositories. A file that should have it and has not is
+			// refused when it is read.
+			o.IgnoreSCT = true
 		}
 		list = append(list, o)
 	}

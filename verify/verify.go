@@ -101,6 +101,8 @@ type run struct {
 	found []*dossier
 	// trusts are the verifiers by the ID of the trust they are for.
 	trusts map[string]*verifiers
+	// usableUntil is when the first of the roots gets too old; zero for never.
+	usableUntil time.Time
 	// unusable is what is the matter with roots that should have counted.
 	unusable error
 	// elsewhere are the other repositories that policies name.
