@@ -47,6 +47,9 @@ Exit status: 0 every case is as expected, 1 one is not, 64 wrong usage.`,
 		Args: func(_ *cobra.Command, args []string) error { return paths(args) },
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), args, stdio) },
 	}
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}
 	registerForm(cmd, &f.form)
 	cmd.Flags().StringVar(&f.pattern, "run", "", "only cases whose path matches `REGEXP`")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print the reason of every decision")

@@ -4,6 +4,7 @@ package importer
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/plombproject/plomb/verify/claim"
 	"github.com/plombproject/plomb/verify/policy"
+	"github.com/plombproject/plomb/verify/trust"
 )
 
 // signer stands for one signature: which trust it verifies under, and whose.
@@ -189,6 +191,31 @@ func TestFulcioAndLogsBecomeATrustRoot(t *testing.T) {
 	require.Contains(t, text, b64(intermediate+root), "leaf first, root last")
 	require.Contains(t, text, b64(log))
 	require.Equal(t, 1, strings.Count(text, "kind: TrustRoot"))
+	loads(t, res)
+}
+
+// loads makes a trusted root of the imported TrustRoot, as verify does.
+func loads(t *testing.T, res *Result) {
+	t.Helper()
+	set, err := policy.FromFiles("imported", []policy.File{{Name: "policy.yaml", Data: res.Policy}})
+	require.NoError(t, err)
+	doc, ok := set.TrustRoot("imported-root-1")
+	require.True(t, ok)
+	plain := func(text string) []byte {
+		data, err := base64.StdEncoding.DecodeString(text)
+		require.NoError(t, err)
+		return data
+	}
+	var parts trust.Parts
+	for _, ca := range doc.SigstoreKeys.CertificateAuthorities {
+		parts.CertificateAuthorities = append(parts.CertificateAuthorities, trust.PartAuthority{
+			URI: ca.URI, Organization: ca.Subject.Organization, CommonName: ca.Subject.CommonName, Chain: plain(ca.CertChain)})
+	}
+	for _, log := range doc.SigstoreKeys.TLogs {
+		parts.TLogs = append(parts.TLogs, trust.PartLog{BaseURL: log.BaseURL, HashAlgorithm: log.HashAlgorithm, Key: plain(log.PublicKey)})
+	}
+	_, err = trust.FromParts(parts)
+	require.NoError(t, err)
 }
 
 // A key that has to be logged needs a TrustRoot with nothing but the log. As

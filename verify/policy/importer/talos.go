@@ -73,6 +73,8 @@ func Talos(src Source) (*Result, error) {
 	}
 	if len(scopes) > 1 && scopes[1].repositories[0] == "**" {
 		scopes = scopes[1:] // nothing is left for (no rule)
+	} else {
+		r.note("images that no rule matches are admitted, as there: policy no-rule; without it, they would be refused")
 	}
 	return r.finish(scopes)
 }
