@@ -65,10 +65,18 @@ func (b *packageBans) check(ctx context.Context, f *facts) (time.Time, error) {
 		purl, isPURL := parsePURL(p.PURL)
 		for j := range b.bans {
 			ban := &b.bans[j]
-			if isPURL && !ban.means(purl) || !isPURL && !ban.sounds(p.Name) {
+			meant := isPURL && ban.means(purl) || !isPURL && ban.sounds(p.Name)
+			version := versionOf(p, purl)
+			if source, ok := sourceOf(purl); ok && !meant && ban.means(source) {
+				meant = true
+				if source.Version != "" {
+					version = source.Version
+				}
+			}
+			if !meant {
 				continue
 			}
-			if err := ban.refuse(p, purl); err != nil {
+			if err := ban.refuse(p, version); err != nil {
 				refusals = append(refusals, err)
 			}
 		}
@@ -131,17 +139,46 @@ func (b *packageBan) sounds(name string) bool {
 	return false
 }
 
+// sourceOf is the source package that a distribution's package was built from,
+// as catalogues write it into the qualifier upstream: NAME, NAME@VERSION, or the
+// file of a source RPM.
+func sourceOf(p packageurl.PackageURL) (packageurl.PackageURL, bool) {
+	upstream := p.Qualifiers.Map()["upstream"]
+	if upstream == "" || !distributions[p.Type] {
+		return p, false
+	}
+	p.Name, p.Version, _ = strings.Cut(upstream, "@")
+	if file, ok := strings.CutSuffix(upstream, ".src.rpm"); ok {
+		if release := strings.LastIndexByte(file, '-'); release > 0 {
+			if version := strings.LastIndexByte(file[:release], '-'); version > 0 {
+				p.Name, p.Version = file[:version], withEpoch(p, file[version+1:])
+			}
+		}
+	}
+	return p, true
+}
+
+// versionOf is the version of a package: that of its package URL or, failing
+// that, what the document says beside it.
+func versionOf(p *listed, purl packageurl.PackageURL) string {
+	if purl.Version == "" {
+		return p.Version
+	}
+	return withEpoch(purl, purl.Version)
+}
+
+// withEpoch puts the epoch before a version: RPM's is a qualifier, and Debian's
+// for some.
+func withEpoch(p packageurl.PackageURL, version string) string {
+	if epoch := p.Qualifiers.Map()["epoch"]; epoch != "" && !strings.Contains(version, ":") {
+		return epoch + ":" + version
+	}
+	return version
+}
+
 // refuse returns nil if the version is not meant. One that cannot be compared
 // is refused: it could be.
-func (b *packageBan) refuse(p *listed, purl packageurl.PackageURL) error {
-	version := purl.Version
-	if version == "" {
-		version = p.Version
-	}
-	// RPM's epoch is a qualifier, and so is Debian's for some.
-	if epoch := purl.Qualifiers.Map()["epoch"]; epoch != "" && !strings.Contains(version, ":") {
-		version = epoch + ":" + version
-	}
+func (b *packageBan) refuse(p *listed, version string) error {
 	what := p.PURL
 	if what == "" {
 		what = p.Name + " " + version

@@ -76,6 +76,12 @@ func TestPackages(t *testing.T) {
 		{"openssl", []string{"pkg:deb/ubuntu/openssl@3.0.2-0ubuntu1"}},
 		{"", []string{"pkg:deb/debian/openssl@3.0.11-1~deb12u2", "pkg:deb/debian/openssl@1%3A1.0", "pkg:apk/alpine/openssl@1.0"}},
 		{"", []string{"pkg:deb/debian/openssl@1.0?epoch=1"}},
+		// By their source packages.
+		{"libssl3", []string{"pkg:deb/debian/libssl3@3.0.11-1~deb12u1?arch=amd64&upstream=openssl"}},
+		{"libssl3", []string{"pkg:deb/debian/libssl3@1:9?upstream=openssl%403.0.11-1~deb12u1"}},
+		{"", []string{"pkg:deb/debian/libssl3@3.0.11-1~deb12u2?upstream=openssl", "pkg:deb/debian/a@1?upstream=openssl%403.0.13-1", "pkg:npm/a@1?upstream=openssl"}},
+		{"xz-devel", []string{"pkg:rpm/fedora/xz-devel@9?upstream=xz-libs-5.6.1-1.fc40.src.rpm"}},
+		{"", []string{"pkg:rpm/fedora/xz-devel@9?upstream=xz-libs-5.4.6-3.fc40.src.rpm", "pkg:rpm/fedora/x@9?upstream=.src.rpm", "pkg:rpm/fedora/x@9?upstream=xz-libs.src.rpm"}},
 		{"xz-libs", []string{"pkg:rpm/fedora/xz-libs@5.6.0?arch=x86_64"}},
 		{"xz-libs", []string{"pkg:rpm/fedora/xz-libs@5.6.1-1.fc40?arch=x86_64"}},
 		{"", []string{"pkg:rpm/fedora/xz-libs@5.4.6-3.fc40"}},

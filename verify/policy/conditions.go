@@ -105,8 +105,9 @@ type outcome struct {
 	changesAt time.Time
 }
 
-// hold checks all conditions over the claims of one satisfied authority. It is
-// what Judge calls: what several conditions need is found out once.
+// hold checks all conditions over the claims of one satisfied authority, so that
+// all reasons are told at once; after a denial, which nothing can mend, none. It
+// is what Judge calls: what several conditions need is found out once.
 func hold(ctx context.Context, conditions []condition, c Case, e Evidence, claims []claim.Claim) outcome {
 	var out outcome
 	f := newFacts(conditions, c, e, claims)
@@ -119,6 +120,9 @@ func hold(ctx context.Context, conditions []condition, c Case, e Evidence, claim
 			out.reasons = append(out.reasons, err)
 		}
 		out.changesAt = earliest(out.changesAt, changesAt)
+		if errors.Is(err, ErrDenied) {
+			break
+		}
 	}
 	return out
 }
