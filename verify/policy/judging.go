@@ -5,6 +5,7 @@ package policy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/plombproject/plomb/verify/claim"
@@ -116,7 +117,9 @@ func (s *satisfied) sign() error {
 			s.claims = append(s.claims, cl)
 			continue
 		}
-		types = append(types, cl.PredicateType)
+		if !slices.Contains(types, cl.PredicateType) {
+			types = append(types, cl.PredicateType)
+		}
 	}
 	if len(s.claims) > 0 {
 		return nil
