@@ -23,6 +23,10 @@ import (
 // one for each provenance statement in it that names the image. Statements of
 // other types are only fetched when a policy asks for them, see chained.
 func (d *dossier) chain(ctx context.Context, c claim.Claim) ([]claim.Claim, error) {
+	if !c.IsSignature() {
+		// Who scans an attestation manifest does not stand for what is in it.
+		return nil, fmt.Errorf("%w: a %s about attestation manifest %s", policy.ErrNoSignature, c.PredicateType, c.Subject)
+	}
 	entries, err := d.statements(ctx, c.Subject)
 	if err != nil {
 		return nil, err

@@ -188,11 +188,11 @@ func (d *dossier) claimsOf(ctx context.Context, c evidence.Candidate, t policy.T
 	}
 	claims := []claim.Claim{*made}
 	if made.Scope == claim.Chain {
-		claims, err = d.chain(ctx, *made)
-	} else {
-		err = d.checkPlatform(ctx, made)
+		if claims, err = d.chain(ctx, *made); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
+	if err := d.checkPlatform(ctx, made); err != nil {
 		return nil, err
 	}
 	d.run.check("binding", fmt.Sprintf("%s (%s) by its %s in %s", d.file.Manifest, platforms.Format(d.file.Platform), made.Scope, c.Where), nil)
@@ -203,7 +203,7 @@ func (d *dossier) claimsOf(ctx context.Context, c evidence.Candidate, t policy.T
 // where neither index nor platform was signed: else a registry could offer the
 // signed arm64 image to amd64 nodes.
 func (d *dossier) checkPlatform(ctx context.Context, c *claim.Claim) error {
-	if c.Scope != claim.Manifest || c.Platform != "" || d.manifest.Entry.Platform == nil {
+	if c.Scope == claim.Index || c.Platform != "" || d.manifest.Entry.Platform == nil {
 		return nil
 	}
 	data, err := d.Config(ctx)

@@ -81,9 +81,7 @@ func (s *stand) attestations(img verifytest.Image) digest.Digest {
 
 // unsignedImage has BuildKit's provenance beside it, which nobody signed.
 func (s *stand) unsignedImage(content string) verifytest.Image {
-	return s.store.Image(s.t, verifytest.ImageOptions{Content: content, Attestations: func(string) []verifytest.Attestation {
-		return []verifytest.Attestation{{PredicateType: provenance.PredicateSLSA1, Predicate: []byte(`{}`)}}
-	}})
+	return s.store.Image(s.t, verifytest.ImageOptions{Content: content, Attestations: unsignedProvenance})
 }
 
 // cosignStatement is what cosign v3 signs.
