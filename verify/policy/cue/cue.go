@@ -42,8 +42,9 @@ var (
 const (
 	// MaxTime bounds one evaluation, if the context does not bound it more.
 	MaxTime = 5 * time.Second
-	// MaxInput bounds the data, in bytes.
-	MaxInput = 80 << 20
+	// MaxInput bounds the data, in bytes: a Sigstore bundle at most. Reading
+	// takes some 50 bytes of memory for each.
+	MaxInput = 16 << 20
 )
 
 // packages are what a policy may import: functions of their arguments.

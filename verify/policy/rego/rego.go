@@ -8,7 +8,7 @@
 // no recursion and no unbounded loops, and the context bounds the time that is
 // left for a comprehension over much data. Memory is not bounded by the
 // library; modules come from whoever runs the node, and inputs are bounded by
-// who reads them.
+// MaxInput.
 package rego
 
 import (
@@ -37,8 +37,13 @@ var (
 	ErrEvaluation = errors.New("the Rego policy could not be evaluated")
 )
 
-// MaxTime bounds one evaluation, if the context does not bound it more.
-const MaxTime = 5 * time.Second
+const (
+	// MaxTime bounds one evaluation, if the context does not bound it more.
+	MaxTime = 5 * time.Second
+	// MaxInput bounds the input, in bytes. Reading takes some 30 bytes of
+	// memory for each, and more than this is not read in MaxTime.
+	MaxInput = 32 << 20
+)
 
 // A Version is the version of the language, and with it what is asked of the
 // module.
@@ -117,6 +122,9 @@ func (d dialect) shape(name string, module *ast.Module) error {
 // returns nil if the module approves, ErrDenied with the module's messages if
 // it does not, and ErrEvaluation if it comes to no result.
 func (p *Program) Check(ctx context.Context, input []byte, now time.Time) error {
+	if len(input) > MaxInput {
+		return fmt.Errorf("%w: %s: %d bytes of input, at most %d are read", ErrEvaluation, p.name, len(input), MaxInput)
+	}
 	dec := json.NewDecoder(bytes.NewReader(input))
 	dec.UseNumber()
 	var value any

@@ -131,4 +131,5 @@ func TestInputThatIsNone(t *testing.T) {
 	require.ErrorIs(t, p.Check(context.Background(), []byte("{"), now), rego.ErrEvaluation)
 	require.ErrorIs(t, p.Check(context.Background(), nil, now), rego.ErrEvaluation)
 	require.ErrorContains(t, p.Check(context.Background(), []byte("{} {}"), now), "more than one value")
+	require.ErrorContains(t, p.Check(context.Background(), make([]byte, rego.MaxInput+1), now), "at most")
 }
