@@ -84,6 +84,9 @@ func (p *page) hint(h explain.Hint) {
 		p.line(1, "policy", "%s (%s)", h.Policy, h.Origin)
 	}
 	p.line(2, "because", "%s", h.Text)
+	if h.Where != "" {
+		p.line(2, "found in", "%s", h.Where)
+	}
 	for _, d := range h.Differs {
 		p.line(3, d.Part, "%s", d.Got)
 		p.line(3, "wanted", "%s", d.Want)

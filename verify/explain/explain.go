@@ -21,6 +21,8 @@ type Hint struct {
 	Origin    string `json:"origin,omitempty"`
 	// Platform is that of the manifest.
 	Platform string `json:"platform,omitempty"`
+	// Where is the place of the closest signature.
+	Where string `json:"where,omitempty"`
 	// Text is what is there, and Pass what would let the image pass; empty if
 	// nothing could.
 	Text string `json:"text"`
@@ -95,7 +97,7 @@ func unmet(h Hint, d *decision.Decision, a *policy.Authority, m decision.Manifes
 		}
 		if best < 0 || score < best {
 			best, h.Differs = score, differs
-			h.Text, h.Pass = sentence(s, differs), change(id, differs)
+			h.Text, h.Pass, h.Where = sentence(s, differs), change(id, differs), s.Where
 		}
 	}
 	if best < 0 {
