@@ -41,10 +41,13 @@ func Explain(d *decision.Decision, set *policy.Set) []Hint {
 	policies := set.Policies()
 	for _, rule := range d.Rules {
 		i := slices.IndexFunc(policies, func(p policy.Policy) bool { return p.Name == rule.Name && p.Origin == rule.Origin })
-		if rule.Verdict == decision.Allow || i < 0 {
-			continue
+		switch {
+		case rule.Verdict == decision.Allow:
+		case i < 0: // what stands in where no policy matches
+			hints = append(hints, Hint{Policy: rule.Name, Origin: rule.Origin, Text: rule.Reason, Pass: remedies[codeOf(d, rule)]})
+		default:
+			hints = append(hints, refused(d, rule, &policies[i])...)
 		}
-		hints = append(hints, refused(d, rule, &policies[i])...)
 	}
 	return hints
 }

@@ -58,23 +58,27 @@ func choice(r *rand.Rand) demands {
 	return []demands{nil, {}, {0}, {1}, {0, 1}}[r.IntN(5)]
 }
 
-// imported is the verdict of imported policies.
-func imported(t *testing.T, set *policy.Set, name string, by signers) bool {
-	t.Helper()
+// matching are the imported policies about an image; none refuses it.
+func matching(set *policy.Set, name string) (policy.Case, []policy.Policy) {
 	dgst := digest.FromString("image")
 	if _, d, ok := strings.Cut(name, "@"); ok {
 		dgst = digest.Digest(d)
 	}
-	matching, err := set.Select(name, dgst)
+	policies, err := set.Select(name, dgst)
 	if err != nil {
-		return false
+		return policy.Case{}, nil
 	}
-	for i := range matching {
-		if !matching[i].Judge(context.Background(), policy.Case{Name: name, Digest: dgst, Manifest: dgst}, by).Satisfied() {
+	return policy.Case{Name: name, Digest: dgst, Manifest: dgst}, policies
+}
+
+// imported is the verdict of imported policies.
+func imported(c policy.Case, policies []policy.Policy, by signers) bool {
+	for i := range policies {
+		if !policies[i].Judge(context.Background(), c, by).Satisfied() {
 			return false
 		}
 	}
-	return true
+	return len(policies) > 0
 }
 
 var (
@@ -106,7 +110,7 @@ func TestContainersPolicyAgainstLongestMatch(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	accepted, refused := 0, 0
-	for range 120 {
+	for range 80 {
 		rules := map[string]demands{}
 		var docker []string
 		for range 1 + r.IntN(4) {
@@ -127,8 +131,8 @@ func TestContainersPolicyAgainstLongestMatch(t *testing.T) {
 		accepted++
 		compare(t, res, keys, func(name string) demands { return longest(rules, fallback, name) })
 	}
-	require.Greater(t, accepted, 30)
-	require.Greater(t, refused, 10)
+	require.Greater(t, accepted, 20)
+	require.Greater(t, refused, 5)
 }
 
 // longest finds the rule of containers-policy.json(5) for a full name.
@@ -164,8 +168,9 @@ func compare(t *testing.T, res *Result, keys []string, want func(name string) de
 				if h == "docker.io" && !strings.Contains(p, "/") {
 					continue // expanded to docker.io/library
 				}
+				c, policies := matching(set, name)
 				for _, by := range []signers{nil, {keys[0]}, {keys[1]}, {keys[0], keys[1]}} {
-					if got, want := imported(t, set, name, by), want(name).admits(keys, by); got != want {
+					if got, want := imported(c, policies, by), want(name).admits(keys, by); got != want {
 						t.Fatalf("%s signed by %d keys: %t, want %t\n%s", name, len(by), got, want, res.Policy)
 					}
 				}
@@ -180,7 +185,7 @@ func TestTalosAgainstFirstMatch(t *testing.T) {
 	patterns := []string{"*", "a.example/*", "a.example/x", "a.example/x*", "*/x/y", "docker.io/*", "*.example/*", "localhost/x/*", "b.a.example/xx"}
 	r := rand.New(rand.NewPCG(3, 4))
 	accepted, refused := 0, 0
-	for range 120 {
+	for range 80 {
 		type rule struct {
 			pattern string
 			demands demands
@@ -220,6 +225,6 @@ func TestTalosAgainstFirstMatch(t *testing.T) {
 			return demands{}
 		})
 	}
-	require.Greater(t, accepted, 30)
-	require.Greater(t, refused, 10)
+	require.Greater(t, accepted, 20)
+	require.Greater(t, refused, 5)
 }
