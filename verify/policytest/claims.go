@@ -64,11 +64,11 @@ type trust struct {
 // A supposed claim is a claim, and under what it would verify.
 type supposed struct {
 	claim.Claim
-	root       string
-	log        string
-	timestamp  *string
-	sct        bool
-	authority  *x509.Certificate
+	root      string
+	log       string
+	timestamp *string
+	sct       bool
+	authority *x509.Certificate
 }
 
 // claim makes a claim of what was written down.

@@ -185,3 +185,35 @@ func FuzzInput(f *testing.F) {
 		}
 	})
 }
+
+// A key that has to be logged, and one that has to be timestamped.
+func TestLogsAndTimestampsOfKeys(t *testing.T) {
+	const key = "sha256:e57eb42175d59812f02bb231e7a5462d996e79da38ea296093a84289e85e141c"
+	keyed := func(more string) string {
+		head, _, _ := strings.Cut(keyless, "  - name: a\n")
+		return head + `  - name: a
+    key:
+      data: |
+        -----BEGIN PUBLIC KEY-----
+        MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEHY3h266RR3ivbAZfgCMiK57sh99k
+        Yr8qmKie+khx5yWZWUg+taObbe1tICQLSpRqwZpg8hHySLMepAOUmL7G5Q==
+        -----END PUBLIC KEY-----
+` + more
+	}
+	logged, stamped := keyed("    ctlog: {trustRootRef: x}\n"), keyed("    rfc3161timestamp: {trustRootRef: x}\n")
+	for _, c := range []struct {
+		policy, more, want string
+	}{
+		{keyed(""), "", "allow"},
+		{logged, "", "deny"},
+		{logged, "  logged: true\n", "deny"},
+		{logged, "  logged: true\n  trust: {log: x}\n", "allow"},
+		{logged, "  logged: false\n  trust: {log: x}\n", "deny"},
+		{stamped, "  logged: true\n  trust: {log: x}\n", "deny"},
+		{stamped, "  trust: {timestamp: x}\n", "allow"},
+		{stamped, "  trust: {timestamp: y}\n", "deny"},
+	} {
+		r := judge(t, c.policy, image+"claims:\n- signer: {key: '"+key+"'}\n"+c.more, "verdict: "+c.want+"\n")
+		require.True(t, r.OK, "%q: %v", c.more, r.Failures)
+	}
+}
