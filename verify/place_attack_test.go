@@ -62,7 +62,9 @@ func TestSpoiltSimpleSigning(t *testing.T) {
 			g = strings.Replace(g, d.String(), other.String(), 1)
 			return strings.Replace(g, `"optional":null`, `"optional":{"docker-manifest-digest":"`+d.String()+`"}`, 1)
 		}, "subject"},
-		{"unknown member", func(g string, _ digest.Digest) string { return strings.Replace(g, `"critical":{`, `"critical":{"x":1,`, 1) }, "simple-signing"},
+		{"unknown member", func(g string, _ digest.Digest) string {
+			return strings.Replace(g, `"critical":{`, `"critical":{"x":1,`, 1)
+		}, "simple-signing"},
 		{"two documents", func(g string, _ digest.Digest) string { return g + g }, "simple-signing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
