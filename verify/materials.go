@@ -56,6 +56,9 @@ func (r *run) material(ctx context.Context, name string, dgst digest.Digest, pol
 	inner.depth = r.depth + 1
 	decided := inner.decide(ctx)
 	r.d.Requests += location.Requests()
+	if decided.ChangesAt != nil {
+		r.usableUntil = sooner(r.usableUntil, *decided.ChangesAt)
+	}
 	switch decided.Verdict {
 	case decision.Allow:
 		return nil

@@ -167,7 +167,8 @@ func needEvidence(ctx context.Context, rules []*rule) bool {
 			needed = true
 			continue
 		}
-		if r.policy.Mode == policy.Enforce && !r.policy.Judge(ctx, policy.Case{}, nothing{}).Satisfied() {
+		j := r.policy.Judge(ctx, policy.Case{}, nothing{})
+		if _, verdict, _ := classify(worst(j.Reasons)); r.policy.Mode == policy.Enforce && !j.Satisfied() && verdict == deny {
 			return false
 		}
 	}

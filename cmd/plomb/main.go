@@ -82,6 +82,7 @@ Exit status:
 
 Environment (each is the default of a flag):
   PLOMB_POLICY        policy folder
+  PLOMB_NO_MATCH_POLICY  what becomes of an image that no policy is about
   PLOMB_TRUSTED_ROOT  trusted_root.json
   PLOMB_TRUST         trust instances, see plomb trust
   PLOMB_NOTATION      trust stores and revocation lists for Notary Project signatures

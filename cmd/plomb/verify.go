@@ -28,6 +28,7 @@ type verifyFlags struct {
 	policies    []string
 	trustedRoot string
 	trustStore  string
+	noMatch     string
 	platform    string
 	name        string
 	offline     bool
@@ -91,6 +92,7 @@ func (f *verifyFlags) registerTrust(cmd *cobra.Command, stdio Stdio) {
 	f.registerSigner(cmd, stdio)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.policies, "policy", nil, "policy file or folder `PATH`, may be repeated (PLOMB_POLICY, else "+defaultPolicy+")")
+	flags.StringVar(&f.noMatch, "no-match-policy", envOr(stdio, "PLOMB_NO_MATCH_POLICY", "deny"), "what becomes of an image that no policy is about: `deny`, warn or allow (PLOMB_NO_MATCH_POLICY)")
 	flags.StringVar(&f.platform, "platform", "", "verify what a node of this `OS/ARCH` could run, not what this machine could")
 	flags.StringVar(&f.name, "name", "", "`NAME` that policies see, for an image in a folder")
 	flags.BoolVar(&f.offline, "offline", false, "make no network request")
@@ -108,7 +110,7 @@ func (f *verifyFlags) registerSigner(cmd *cobra.Command, stdio Stdio) {
 	flags.StringVar(&f.issuer, "certificate-oidc-issuer", "", "`ISSUER` the certificate must have")
 	flags.StringVar(&f.issuerRegExp, "certificate-oidc-issuer-regexp", "", "`REGEXP` for the issuer, matches anywhere unless anchored")
 	flags.StringArrayVar(&f.keys, "key", nil, "`FILE` with public keys in PEM, any of which may have signed; may be repeated")
-	flags.StringVar(&f.hash, "signature-digest-algorithm", "sha256", "`HASH` that --key signs: sha256, sha384 or sha512")
+	flags.StringVar(&f.hash, "signature-digest-algorithm", "", "`HASH` that --key signs: sha256, sha384 or sha512; else the one that goes with the key")
 	flags.BoolVar(&f.requireLog, "require-tlog", false, "with --key: demand an entry in a trusted transparency log")
 	flags.BoolVar(&f.ignoreLog, "insecure-ignore-tlog", false, "demand no log entry for a certificate; a timestamp must then tell the time of signing")
 	flags.BoolVar(&f.useTimestamps, "use-signed-timestamps", false, "demand a timestamp by a trusted authority")
@@ -210,6 +212,9 @@ func (f *verifyFlags) decide(ctx context.Context, arg string, matcher platforms.
 // request is what verify has to be asked, or the decision where it cannot be.
 func (f *verifyFlags) request(ctx context.Context, arg string, matcher platforms.Matcher, policies policySource, stdio Stdio) (verify.Request, *decision.Decision) {
 	set, err := policies()
+	if err == nil {
+		set, err = set.WithNoMatch(policy.NoMatch(f.noMatch))
+	}
 	if err != nil {
 		return verify.Request{}, verify.Refused(arg, ocispec.Descriptor{}, err, time.Now())
 	}

@@ -32,6 +32,9 @@ const (
 type Settings struct {
 	// Policy is the policy folder: PLOMB_POLICY.
 	Policy string
+	// NoMatch says what becomes of an image that no policy is about:
+	// PLOMB_NO_MATCH_POLICY, deny by default.
+	NoMatch policy.NoMatch
 	// TrustedRoot is the trusted_root.json: PLOMB_TRUSTED_ROOT. Empty: the
 	// default one if it is there, else all instances of Trust.
 	TrustedRoot string
@@ -56,6 +59,7 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 	}
 	s := Settings{
 		Policy:      or("PLOMB_POLICY", defaultPolicy),
+		NoMatch:     policy.NoMatch(or("PLOMB_NO_MATCH_POLICY", string(policy.NoMatchDeny))),
 		TrustedRoot: or("PLOMB_TRUSTED_ROOT", ""),
 		Trust:       or("PLOMB_TRUST", trust.DefaultStore),
 		Notation:    or("PLOMB_NOTATION", defaultNotation),
@@ -81,6 +85,9 @@ func (s Settings) Verify(ctx context.Context, name string, desc ocispec.Descript
 		return verify.Refused(name, desc, err, time.Now())
 	}
 	set, err := policy.Load(s.Policy)
+	if err == nil {
+		set, err = set.WithNoMatch(s.NoMatch)
+	}
 	if err != nil {
 		return verify.Refused(name, desc, err, time.Now())
 	}

@@ -15,7 +15,8 @@ type Flags struct {
 	Identity *Identity
 	// Keys are PEM public keys, of which any may have signed.
 	Keys string
-	// Hash is what the keys sign: sha256, sha384 or sha512.
+	// Hash is what the keys sign: sha256, sha384 or sha512; empty is what goes
+	// with the key.
 	Hash string
 	// RequireLog asks for an entry in a transparency log even for a key.
 	RequireLog bool

@@ -30,7 +30,8 @@ func (c *compiler) hash(s *spec.Key) string {
 	hash := strings.ToLower(strings.TrimSpace(s.HashAlgorithm))
 	switch {
 	case hash == "":
-		return "sha256"
+		// The trust step then takes SHA-256, which is policy-controller's
+		// default, or the hash that goes with the curve, as cosign signs.
 	case hash == "sha224":
 		c.faults = append(c.faults, fmt.Errorf("%w: %s: key.hashAlgorithm sha224 is too short: sign with sha256", ErrUnsupported, s.At))
 	case !slices.Contains([]string{"sha256", "sha384", "sha512"}, hash):

@@ -37,7 +37,7 @@ type KeylessTrust struct {
 type KeyTrust struct {
 	// PEM holds one or several public keys.
 	PEM string
-	// Hash is sha256, sha384 or sha512.
+	// Hash is sha256, sha384 or sha512; empty is what goes with the key.
 	Hash string
 }
 

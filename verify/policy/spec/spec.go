@@ -6,7 +6,7 @@
 //
 // ClusterImagePolicy (policy.sigstore.dev, v1beta1 and v1alpha1) and TrustRoot
 // (v1alpha1) follow https://github.com/sigstore/policy-controller; ImagePolicy
-// is plomb's own, docs/policy.md is its specification.
+// is plomb's own, docs/imagepolicy.md is its specification.
 package spec
 
 import "errors"
