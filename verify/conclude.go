@@ -5,6 +5,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -73,7 +74,7 @@ func (r *run) judge(ctx context.Context, rule *rule, obstacle error) {
 		j := rule.policy.Judge(ctx, d.file, d.evidence)
 		rule.judgements = append(rule.judgements, j)
 		if !j.Satisfied() {
-			reasons := append(j.Reasons, d.refusals...)
+			reasons := d.reasons(rule, j)
 			if r.unusable != nil {
 				// A root that cannot be used might have vouched for it.
 				reasons = append(reasons, r.unusable)
@@ -84,6 +85,20 @@ func (r *run) judge(ctx context.Context, rule *rule, obstacle error) {
 		}
 	}
 	rule.passOver(r.verifiedBefore())
+}
+
+// reasons are why a policy is not satisfied with what is known of a manifest: its
+// own, and those of candidates that could have satisfied it. Where all candidates
+// are good, they are so for other policies, and for this one there is none.
+func (d *dossier) reasons(r *rule, j policy.Judgement) []error {
+	reasons := append(slices.Clone(j.Reasons), d.refusals...)
+	for _, t := range r.policy.Trusts() {
+		reasons = append(reasons, d.failed[t.ID()]...)
+	}
+	if len(reasons) == 0 {
+		reasons = []error{fmt.Errorf("%w: no signature of a form that this policy asks for", ErrUnsigned)}
+	}
+	return reasons
 }
 
 // nowhere is the case of a policy that is judged without a manifest.
@@ -231,7 +246,7 @@ func (d *dossier) data(rules []*rule, i int) decision.Manifest {
 	for _, rule := range rules {
 		if i < len(rule.judgements) && !rule.judgements[i].Satisfied() && rule.refusal != nil &&
 			rule.policy.Mode == policy.Enforce && m.Verdict != deny {
-			_, m.Verdict, _ = classify(worst(append(rule.judgements[i].Reasons, d.refusals...)))
+			_, m.Verdict, _ = classify(worst(d.reasons(rule, rule.judgements[i])))
 		}
 	}
 	return m

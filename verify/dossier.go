@@ -33,8 +33,10 @@ type dossier struct {
 	// claims are those verified under a trust, by its ID; all are each once.
 	claims map[string][]claim.Claim
 	all    []claim.Claim
-	// refusals are why other candidates do not count.
+	// refusals are why other candidates do not count; failed are why some count
+	// under another trust only, by the ID of the one under which they do not.
 	refusals []error
+	failed   map[string][]error
 
 	config     []byte
 	configErr  error
@@ -68,6 +70,7 @@ func (r *run) newDossier(file policy.Case, m image.Manifest) *dossier {
 	d := &dossier{
 		run: r, file: file, manifest: m,
 		claims:     map[string][]claim.Claim{},
+		failed:     map[string][]error{},
 		byproducts: map[string]fetched{},
 		materials:  map[string]error{},
 	}

@@ -148,6 +148,7 @@ func (d *dossier) weigh(ctx context.Context, c evidence.Candidate) bool {
 	r.d.Basis.Bundles = appendNew(r.d.Basis.Bundles, c.Digest)
 	gained, wanted := false, false
 	var reasons []error
+	failed := map[string]error{}
 	for _, rule := range r.rules {
 		for _, t := range rule.policy.Trusts() {
 			if !wants(t, form(c)) {
@@ -156,7 +157,8 @@ func (d *dossier) weigh(ctx context.Context, c evidence.Candidate) bool {
 			wanted = true
 			claims, err := d.claimsOf(ctx, c, t)
 			if err != nil {
-				reasons = append(reasons, r.inTime(ctx, err))
+				failed[t.ID()] = r.inTime(ctx, err)
+				reasons = append(reasons, failed[t.ID()])
 				continue
 			}
 			for _, made := range claims {
@@ -165,10 +167,15 @@ func (d *dossier) weigh(ctx context.Context, c evidence.Candidate) bool {
 			gained = true
 		}
 	}
-	if !wanted {
+	switch {
+	case !wanted:
 		d.refuse(c.Where, fmt.Errorf("%w: %s", ErrUnwanted, form(c)))
-	} else if !gained {
+	case !gained:
 		d.refuse(c.Where, worst(reasons))
+	default:
+		for id, err := range failed {
+			d.failed[id] = append(d.failed[id], err)
+		}
 	}
 	return gained
 }
