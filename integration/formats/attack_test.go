@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/integration/dissect"
@@ -34,10 +35,11 @@ func everywhere(t *testing.T, attack func(t *testing.T, p place, m method, host 
 	}
 }
 
-// refused demands that both tools say no.
-func refused(t *testing.T, p place, m method, i image) {
+// refused demands that both tools say no, and plomb for that reason.
+func refused(t *testing.T, code string, p place, m method, i image) {
 	t.Helper()
-	verified(t, denied, i.tagged(), m.by()...)
+	d := verified(t, denied, i.tagged(), m.by()...)
+	require.Equal(t, code, d.Code, d.Reason)
 	ref := i.at(i.top())
 	if p.asked != nil {
 		ref = i.at(p.asked(i))
@@ -49,7 +51,11 @@ func refused(t *testing.T, p place, m method, i image) {
 func TestSignedBySomebodyElse(t *testing.T) {
 	everywhere(t, func(t *testing.T, p place, m method, host string) {
 		m.signer = theirs
-		refused(t, p, m, p.put(t, m, host))
+		code := "signature"
+		if m.keyless {
+			code = "identity"
+		}
+		refused(t, code, p, m, p.put(t, m, host))
 	})
 }
 
@@ -69,8 +75,32 @@ func TestSignatureOfAnotherImage(t *testing.T) {
 		default:
 			moveReferrers(t, signed, signed.index, victim, victim.index, true)
 		}
-		refused(t, p, m, victim)
+		refused(t, "subject", p, m, victim)
 	})
+}
+
+// Nor does an attestation about another image, in either form.
+func TestAttestationOfAnotherImage(t *testing.T) {
+	for _, form := range []form{bundle, legacy} {
+		for _, host := range []string{on.Registry, withAPI} {
+			t.Run(string(form)+"/"+registryName(host), func(t *testing.T) {
+				t.Parallel()
+				m := method{signer: mine, proof: both, form: form}
+				scanned := clone(t, plain, host)
+				attest(t, m, scanned.at(scanned.index), "vuln")
+				victim := cloneTo(t, other, tamper.Repository{Host: host, Name: "victim/" + harness.Name(t)})
+				if form == legacy {
+					moveTag(t, scanned, victim, ".att", ".att")
+				} else {
+					moveReferrers(t, scanned, scanned.index, victim, victim.index, true)
+				}
+				scan := policy(t, attestationPolicy(keyAuthority(t, mine), "vuln", "", ""))
+				verified(t, allowed, scanned.tagged(), scan...)
+				require.Equal(t, "subject", verified(t, denied, victim.tagged(), scan...).Code)
+				require.False(t, cosignAccepts(t, "verify-attestation", byKey(mine), form, victim.at(victim.index), "--type", "vuln"))
+			})
+		}
+	}
 }
 
 // A fallback tag can list anything: what does not refer to the image itself is
@@ -85,7 +115,7 @@ func TestFallbackTagWithForeignManifests(t *testing.T) {
 			// The list is taken over as it is, and nothing in it is changed.
 			moveReferrers(t, signed, signed.index, victim, victim.index, false)
 			require.Len(t, referrers(t, victim, victim.index), 1)
-			refused(t, place{form: form, asked: image.top}, m, victim)
+			refused(t, "foreign-referrer", place{form: form, asked: image.top}, m, victim)
 		})
 	}
 }
@@ -101,8 +131,35 @@ func TestTagMovedToAnotherImage(t *testing.T) {
 				signed := p.put(t, m, host)
 				victim := cloneTo(t, other, signed.repo)
 				require.NotEqual(t, signed.top(), victim.top())
-				refused(t, p, m, victim)
+				refused(t, "unsigned", p, m, victim)
 				verified(t, allowed, signed.at(signed.top()), m.by()...)
+			})
+		}
+	}
+}
+
+// A signed attestation manifest can be listed beside any image. Its statements
+// say which one they are about.
+func TestSignedAttestationsOfAnotherImage(t *testing.T) {
+	for _, host := range []string{on.Registry, withAPI} {
+		for _, keyless := range []bool{false, true} {
+			m := method{signer: mine, keyless: keyless, proof: both, form: bundle}
+			t.Run(registryName(host)+"/"+signerName(m), func(t *testing.T) {
+				t.Parallel()
+				signed := putOnAttestations(t, m, host)
+				victim := cloneTo(t, other, signed.repo)
+				require.NoError(t, victim.repo.Index(t.Context(), "v1", "v1", func(idx *ocispecs.Index) error {
+					for i, d := range idx.Manifests {
+						if d.Annotations[dockerReference] == victim.manifest.String() {
+							idx.Manifests[i].Digest = signed.attestation
+						}
+					}
+					return nil
+				}))
+				require.NotNil(t, dissect.Pull(t, victim.tagged()).Attestation(t))
+				require.Equal(t, "subject", verified(t, denied, victim.tagged(), m.by()...).Code)
+				// cosign knows of no image here, only of what was signed.
+				require.True(t, cosignAccepts(t, "verify", m.by(), bundle, victim.at(signed.attestation)))
 			})
 		}
 	}
@@ -117,7 +174,7 @@ func TestSignatureUnderTheTagOfAnSBOM(t *testing.T) {
 	victim := cloneTo(t, plain, tamper.Repository{Host: on.Registry, Name: "victim/" + harness.Name(t)})
 	require.Equal(t, signed.index, victim.index)
 	moveTag(t, signed, victim, ".sig", ".sbom")
-	refused(t, place{form: legacy, asked: image.top}, m, victim)
+	refused(t, "unsigned", place{form: legacy, asked: image.top}, m, victim)
 
 	// It is a good signature in itself, and one of this very image.
 	moveTag(t, signed, victim, ".sig", ".sig")
@@ -130,7 +187,8 @@ func TestAnotherTrustedRoot(t *testing.T) {
 	m := method{signer: mine, keyless: true, proof: both, form: bundle}
 	i := putOnIndex(t, m, on.Registry)
 	verified(t, allowed, i.tagged(), m.by()...)
-	verified(t, denied, i.tagged(), append(m.by(), "--trusted-root", foreignRoot(t))...)
+	d := verified(t, denied, i.tagged(), append(m.by(), "--trusted-root", foreignRoot(t))...)
+	require.Equal(t, "log-entry", d.Code, d.Reason)
 }
 
 // foreignRoot is the trusted root of another instance, which lived just long

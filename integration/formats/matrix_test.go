@@ -92,8 +92,9 @@ func putEmbedded(t *testing.T, m method, host string) image {
 type question struct {
 	name          string
 	plomb, cosign []string
-	// Whether they are to say yes.
+	// Whether they are to say yes, and why plomb says no if it does.
 	allow, accept bool
+	code          string
 }
 
 // questions are what can be asked about an image that was signed by m.
@@ -106,15 +107,15 @@ func (m method) questions(t *testing.T) []question {
 	lax := m.form != bundle || m.proof.stamp()
 	if m.keyless {
 		return []question{
-			{"identity", byIdentity(), nil, m.proof.log(), m.proof.log()},
-			{"identity and timestamp", policy(t, keylessAuthority("trustRootRef: local").with(byTimestamp)), timestamp, m.proof.stamp(), lax},
+			{"identity", byIdentity(), nil, m.proof.log(), m.proof.log(), "log-entry"},
+			{"identity and timestamp", policy(t, keylessAuthority("trustRootRef: local").with(byTimestamp)), timestamp, m.proof.stamp(), lax, "timestamp"},
 		}
 	}
 	key := keyAuthority(t, mine)
 	return []question{
-		{"key", byKey(mine), noLog, true, true},
-		{"key and log", policy(t, key.with("ctlog: {url: "+m.logURL()+"}\n")), nil, m.proof.log(), m.proof.log()},
-		{"key and timestamp", policy(t, key.with(byTimestamp)), timestamp, m.proof.stamp(), lax},
+		{"key", byKey(mine), noLog, true, true, ""},
+		{"key and log", policy(t, key.with("ctlog: {url: "+m.logURL()+"}\n")), nil, m.proof.log(), m.proof.log(), "log-entry"},
+		{"key and timestamp", policy(t, key.with(byTimestamp)), timestamp, m.proof.stamp(), lax, "timestamp"},
 	}
 }
 
@@ -163,6 +164,8 @@ func (p place) check(t *testing.T, m method, host string) {
 		if q.allow {
 			require.Contains(t, found(d), p.where(i), q.name)
 			require.Equal(t, p.requests(host), d.Requests, "%s: requests", q.name)
+		} else {
+			require.Equal(t, q.code, d.Code, d.Reason)
 		}
 		if p.asked == nil {
 			require.False(t, cosignAccepts(t, "verify", m.by(), p.form, i.at(i.top()), q.cosign...), "cosign does not look there")
