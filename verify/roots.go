@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/plombproject/plomb/verify/decision"
+	"github.com/plombproject/plomb/verify/notation"
+	"github.com/plombproject/plomb/verify/policy"
 	"github.com/plombproject/plomb/verify/policy/spec"
 	"github.com/plombproject/plomb/verify/trust"
 	"github.com/plombproject/plomb/verify/trust/tuf"
@@ -82,6 +84,49 @@ func (r *run) rely(l *trust.Loaded) *trust.Root {
 		r.d.Warnings = append(r.d.Warnings, decision.OneLine(warning))
 	}
 	return l.Root
+}
+
+// CheckTrust reads what a set trusts, keys and TrustRoot documents, as Verify
+// would, and says what is the matter with each.
+func CheckTrust(set *policy.Set, now time.Time) []error {
+	var faults []error
+	for _, name := range set.TrustRoots() {
+		doc, _ := set.TrustRoot(name)
+		if doc.Remote != nil {
+			continue // not here
+		}
+		if _, err := fromDocument(doc, now); err != nil {
+			faults = append(faults, fmt.Errorf("%s: TrustRoot %s: %w", doc.At, name, err))
+		}
+	}
+	for _, p := range set.Policies() {
+		for _, t := range p.Trusts() {
+			if err := checkMaterial(t); err != nil {
+				faults = append(faults, fmt.Errorf("%s: policy %s: %w", p.Origin, p.Name, err))
+			}
+		}
+	}
+	return faults
+}
+
+// checkMaterial reads the keys and certificates that stand in a policy.
+func checkMaterial(t policy.Trust) error {
+	if t.Key != nil {
+		_, err := trust.ParseKeys([]byte(t.Key.PEM), t.Key.Hash)
+		return err
+	}
+	if t.Notation == nil {
+		return nil
+	}
+	for _, text := range []string{t.Notation.Certificates, t.Notation.TimestampCertificates} {
+		if text == "" {
+			continue
+		}
+		if _, err := notation.ParseCertificates([]byte(text)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sooner is the earlier of two times of which zero means never.

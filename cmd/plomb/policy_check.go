@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plombproject/plomb/verify"
 	"github.com/plombproject/plomb/verify/decision"
 	"github.com/plombproject/plomb/verify/explain"
 	"github.com/plombproject/plomb/verify/policy"
@@ -65,6 +66,7 @@ func (f *policyCheckFlags) run(args []string, stdio Stdio) error {
 		report.Faults = faults(err)
 	} else {
 		report.Policies = len(set.Policies())
+		report.Faults = append(report.Faults, unusable(set)...)
 		report.Risks = append(report.Risks, f.risks(set)...)
 	}
 	if err := f.print(report, stdio); err != nil {
@@ -84,6 +86,18 @@ func (f *policyCheckFlags) risks(set *policy.Set) []explain.Risk {
 		}
 	}
 	return risks
+}
+
+// unusable is what a set refers to and cannot use.
+func unusable(set *policy.Set) []string {
+	var out []string
+	for _, err := range verify.CheckTrust(set, time.Now()) {
+		out = append(out, decision.OneLine(err.Error()))
+	}
+	for _, name := range set.MissingPolicies() {
+		out = append(out, fmt.Sprintf("materials.baseImages.policy names %q, and there is no such policy in %s", name, set.Where()))
+	}
+	return out
 }
 
 func (r checkReport) warnings() int {

@@ -115,7 +115,11 @@ func (e *AttestationError) Error() string {
 	if e.Err != nil {
 		return fmt.Sprintf("attestation %s: %s", e.Wanted.Name, strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 	}
-	return fmt.Sprintf("%v: %s wants %s, welcome signers stated %s", ErrAttestation, e.Wanted.Name, e.Wanted.PredicateType, strings.Join(e.Have, ", "))
+	have := strings.Join(e.Have, ", ")
+	if have == "" {
+		have = "nothing"
+	}
+	return fmt.Sprintf("%v: %s wants %s, welcome signers stated %s", ErrAttestation, e.Wanted.Name, e.Wanted.PredicateType, have)
 }
 
 func (e *AttestationError) Unwrap() error {

@@ -81,8 +81,12 @@ func Spellings(name string, dgst digest.Digest) ([]string, error) {
 	}
 	repositories := []string{named.Name()}
 	if reference.Domain(named) == dockerHub {
-		repositories = append(repositories,
-			dockerHubLegacy+"/"+reference.Path(named), reference.FamiliarName(named))
+		repositories = append(repositories, dockerHubLegacy+"/"+reference.Path(named))
+		// The short name counts only if it means this image: that of
+		// docker.io/registry.example/app is another registry's.
+		if short, err := reference.ParseNormalizedNamed(reference.FamiliarName(named)); err == nil && short.Name() == named.Name() {
+			repositories = append(repositories, reference.FamiliarName(named))
+		}
 	}
 	var spellings []string
 	for _, r := range repositories {

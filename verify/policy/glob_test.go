@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/verify/policy"
@@ -69,4 +70,24 @@ func TestNamesThatAreNone(t *testing.T) {
 		_, err := policy.Spellings(name, dgst)
 		require.ErrorIs(t, err, policy.ErrInvalid, name)
 	}
+}
+
+// On Docker Hub anybody may be called like a registry.
+func TestShortNamesOfOtherRegistries(t *testing.T) {
+	for name, other := range map[string]string{
+		"docker.io/registry.k8s.io/pause:3.10":       "registry.k8s.io/pause:3.10",
+		"docker.io/localhost/app":                    "localhost/app",
+		"index.docker.io/registry.example/shop/app":  "registry.example/shop/app",
+		"docker.io/library/registry.example/app:v1":  "registry.example/app:v1",
+		"docker.io/registry.example:5000/shop/app:1": "registry.example:5000/shop/app:1",
+	} {
+		spellings, err := policy.Spellings(name, digest.FromString("x"))
+		if err != nil {
+			continue // no name at all
+		}
+		require.NotContains(t, spellings, other, name)
+	}
+	spellings, err := policy.Spellings("docker.io/acme/app:v1", digest.FromString("x"))
+	require.NoError(t, err)
+	require.Contains(t, spellings, "acme/app:v1")
 }

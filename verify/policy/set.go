@@ -108,6 +108,24 @@ func (s *Set) MissingRoots() []string {
 	return slices.Compact(missing)
 }
 
+// MissingPolicies are the names that policies use for those of base images, and
+// that no policy of the set has, sorted. An image with a base image is refused
+// by such a policy.
+func (s *Set) MissingPolicies() []string {
+	var missing []string
+	for i := range s.policies {
+		p := s.policies[i].Spec
+		if p == nil || p.Materials == nil || p.Materials.BaseImages == nil {
+			continue
+		}
+		if _, ok := s.Policy(p.Materials.BaseImages.Policy); !ok {
+			missing = append(missing, p.Materials.BaseImages.Policy)
+		}
+	}
+	slices.Sort(missing)
+	return slices.Compact(missing)
+}
+
 // Select finds the policies that match the image name with the digest dgst;
 // see Spellings for what is compared. It fails with ErrEmpty or ErrNoMatch
 // rather than return none.

@@ -33,8 +33,8 @@ func (c *compiler) trustRoot(s *spec.TrustRoot) {
 }
 
 func (c *compiler) sigstoreKeys(k *spec.SigstoreKeys) {
-	if len(k.CertificateAuthorities) == 0 && len(k.TimestampAuthorities) == 0 {
-		c.fault(k.At, "sigstoreKeys needs certificateAuthorities or timestampAuthorities")
+	if len(k.CertificateAuthorities)+len(k.TimestampAuthorities)+len(k.TLogs) == 0 {
+		c.fault(k.At, "sigstoreKeys needs certificateAuthorities, timestampAuthorities or tLogs")
 	}
 	for _, ca := range k.CertificateAuthorities {
 		c.url(ca.At, "certificateAuthorities.uri", ca.URI)

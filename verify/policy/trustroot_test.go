@@ -96,14 +96,15 @@ func TestTrustRootsWithoutSense(t *testing.T) {
 		})
 	}
 	for body, text := range map[string]string{
-		"spec:\n  remote: {root: e30=, mirror: \"https://x\", targets: t, trustedRootTarget: r}\n":        "",
-		"spec:\n  remote: {root: \"{}\", mirror: \"https://x\"}\n":                                        "remote.root is not base64",
-		"spec:\n  remote: {root: e30=, mirror: x}\n":                                                      "remote.mirror",
-		"spec:\n  remote: {root: e30=}\n":                                                                 "spec.remote.mirror is missing",
-		"spec:\n  repository: {root: e30=, mirrorFS: QUJD, targets: t, trustedRootTarget: r}\n":           "",
-		"spec:\n  repository: {root: e30=, mirrorFS: \"?\"}\n":                                            "mirrorFS is not base64",
-		"spec:\n  repository: {root: e30=}\n":                                                             "spec.repository.mirrorFS is missing",
-		"spec:\n  sigstoreKeys: {tLogs: [{baseURL: \"https://x\", hashAlgorithm: a, publicKey: QUJD}]}\n": "needs certificateAuthorities or timestampAuthorities",
+		"spec:\n  remote: {root: e30=, mirror: \"https://x\", targets: t, trustedRootTarget: r}\n":         "",
+		"spec:\n  remote: {root: \"{}\", mirror: \"https://x\"}\n":                                         "remote.root is not base64",
+		"spec:\n  remote: {root: e30=, mirror: x}\n":                                                       "remote.mirror",
+		"spec:\n  remote: {root: e30=}\n":                                                                  "spec.remote.mirror is missing",
+		"spec:\n  repository: {root: e30=, mirrorFS: QUJD, targets: t, trustedRootTarget: r}\n":            "",
+		"spec:\n  repository: {root: e30=, mirrorFS: \"?\"}\n":                                             "mirrorFS is not base64",
+		"spec:\n  repository: {root: e30=}\n":                                                              "spec.repository.mirrorFS is missing",
+		"spec:\n  sigstoreKeys: {tLogs: [{baseURL: \"https://x\", hashAlgorithm: a, publicKey: QUJD}]}\n":  "",
+		"spec:\n  sigstoreKeys: {ctLogs: [{baseURL: \"https://x\", hashAlgorithm: a, publicKey: QUJD}]}\n": "needs certificateAuthorities, timestampAuthorities or tLogs",
 	} {
 		_, err := policy.Parse("p.yaml", []byte(trustRoot[:strings.Index(trustRoot, "spec:")]+body))
 		if text == "" {

@@ -218,12 +218,13 @@ func loads(t *testing.T, res *Result) {
 	require.NoError(t, err)
 }
 
-// A key that has to be logged needs a TrustRoot with nothing but the log. As
-// long as there is no such thing, the rule is refused, and nothing dropped.
+// A key that has to be logged becomes a TrustRoot with nothing but the log.
 func TestKeyWithLog(t *testing.T) {
 	members := map[string]any{"keyData": b64(newKey(t)), "rekorPublicKeyData": b64(newKey(t))}
-	_, err := ContainersPolicy(Source{Name: "policy.json", Data: []byte(`{"default":[` + sigstore(t, members) + `]}`)})
-	require.ErrorIs(t, err, ErrInexpressible)
+	res, err := ContainersPolicy(Source{Name: "policy.json", Data: []byte(`{"default":[` + sigstore(t, members) + `]}`)})
+	require.NoError(t, err)
+	require.Contains(t, string(res.Policy), "kind: TrustRoot")
+	require.Contains(t, string(res.Policy), "ctlog:")
 }
 
 func TestNotationMeansTheSame(t *testing.T) {

@@ -94,13 +94,22 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
 		// Numbers and booleans are not strings: YAML and JSON would spell them
 		// differently.
 		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
-			d.fault(ErrInvalid, n, "%s must be a string", path)
+			d.fault(ErrInvalid, n, "%s must be a string%s", path, quotes(n))
 			return
 		}
 		v.SetString(n.Value)
 	default:
 		panic("spec has a field of type " + v.Type().String())
 	}
+}
+
+// quotes is the remedy where YAML takes for something else what was meant as
+// text, such as a date.
+func quotes(n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode || n.Value == "" {
+		return ""
+	}
+	return fmt.Sprintf(": write %q, with the quotes", n.Value)
 }
 
 // object writes a mapping into a struct. A field that the struct does not have

@@ -103,7 +103,7 @@ func TestRefused(t *testing.T) {
 		{"binary", "subject: someone", "subject: !!binary c29tZW9uZQ==", "tags such as !!binary"},
 		{"number", "subject: someone", "subject: 42", "spec.authorities.keyless.identities.subject must be a string"},
 		{"truth", "subject: someone", "subject: true", "must be a string"},
-		{"date", "subject: someone", "subject: 2026-01-01", "must be a string"},
+		{"date", "subject: someone", "subject: 2026-01-01", `must be a string: write "2026-01-01", with the quotes`},
 		{"null", "subject: someone", "subject: ~", "must be a string"},
 		{"nothing", "subject: someone", "subject:", "must be a string"},
 		{"text for truth", "insecureIgnoreSCT: true", "insecureIgnoreSCT: \"true\"", "insecureIgnoreSCT must be true or false"},
