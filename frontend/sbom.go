@@ -108,19 +108,30 @@ func (b *build) documents(ctx context.Context, p *sealedPlatform, mask *material
 // long as the signature does. wait returns when that is done.
 func (b *build) embedSBOM(ctx context.Context, sealed *collection) (wait func() error) {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, p := range sealed.built {
+	// Aside, because the documents are read for the provenance in the meantime.
+	refs := make([]client.Reference, len(sealed.built))
+	for i, p := range sealed.built {
 		if p.packages == nil {
 			continue // a helper wrote it where it belongs
 		}
-		g.Go(func() error {
-			var err error
-			if p.documents[0].Ref, err = attach.File(ctx, b.gateway, p.documents[0].Path, "[plomb] embed SBOM", p.packages); err != nil {
+		g.Go(func() (err error) {
+			if refs[i], err = attach.File(ctx, b.gateway, p.documents[0].Path, "[plomb] embed SBOM", p.packages); err != nil {
 				return fmt.Errorf("put the SBOM into the build: %w", err)
 			}
 			return nil
 		})
 	}
-	return g.Wait
+	return func() error {
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		for i, ref := range refs {
+			if ref != nil {
+				sealed.built[i].documents[0].Ref = ref
+			}
+		}
+		return nil
+	}
 }
 
 // spec is what the documents say beside the packages, and the reports that
