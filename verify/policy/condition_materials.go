@@ -65,7 +65,7 @@ func (b *builder) deniedMaterial(s spec.Material) deniedMaterial {
 		b.fault(s.At, "a material to deny needs a uri or a digest")
 	}
 	if s.URI != "" {
-		d.uri = uriGlob(s.URI)
+		d.uri = wildcards(s.URI)
 	}
 	if s.Digest != "" {
 		m := validSum.FindStringSubmatch(s.Digest)
@@ -76,26 +76,6 @@ func (b *builder) deniedMaterial(s spec.Material) deniedMaterial {
 		d.algorithm, d.sum = m[1], m[2]
 	}
 	return d
-}
-
-// uriGlob is a glob over URIs: * is any run of characters but /, ** any run;
-// everything else, a question mark too, stands for itself.
-func uriGlob(pattern string) *regexp.Regexp {
-	var expr strings.Builder
-	expr.WriteString(`(?s)\A`)
-	for i, part := range strings.Split(pattern, "**") {
-		if i > 0 {
-			expr.WriteString(`.*`)
-		}
-		for j, literal := range strings.Split(part, "*") {
-			if j > 0 {
-				expr.WriteString(`[^/]*`)
-			}
-			expr.WriteString(regexp.QuoteMeta(literal))
-		}
-	}
-	expr.WriteString(`\z`)
-	return regexp.MustCompile(expr.String())
 }
 
 func (m *materials) check(ctx context.Context, f *facts) (time.Time, error) {

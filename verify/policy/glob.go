@@ -34,8 +34,14 @@ func compileGlob(pattern string) (glob, error) {
 	if !validGlob.MatchString(pattern) {
 		return glob{}, fmt.Errorf("%w: glob %q: only letters, digits and - _ : / . @ * are allowed", ErrInvalid, pattern)
 	}
+	return glob{re: wildcards(pattern)}, nil
+}
+
+// wildcards compiles a pattern in which * is any run of characters but /, ** any
+// run, and everything else itself.
+func wildcards(pattern string) *regexp.Regexp {
 	var expr strings.Builder
-	expr.WriteString(`\A`)
+	expr.WriteString(`(?s)\A`)
 	for i, part := range strings.Split(pattern, "**") {
 		if i > 0 {
 			expr.WriteString(`.*`)
@@ -48,11 +54,7 @@ func compileGlob(pattern string) (glob, error) {
 		}
 	}
 	expr.WriteString(`\z`)
-	re, err := regexp.Compile(expr.String())
-	if err != nil {
-		return glob{}, fmt.Errorf("%w: glob %q: %w", ErrInvalid, pattern, err)
-	}
-	return glob{re: re}, nil
+	return regexp.MustCompile(expr.String())
 }
 
 func everything() glob { return glob{re: regexp.MustCompile(`(?s)\A.*\z`)} }
