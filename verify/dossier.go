@@ -14,6 +14,7 @@ import (
 	"github.com/plombproject/plomb/verify/binding"
 	"github.com/plombproject/plomb/verify/byproducts"
 	"github.com/plombproject/plomb/verify/claim"
+	"github.com/plombproject/plomb/verify/decision"
 	"github.com/plombproject/plomb/verify/image"
 	"github.com/plombproject/plomb/verify/internal/document"
 	"github.com/plombproject/plomb/verify/policy"
@@ -42,6 +43,8 @@ type dossier struct {
 	configErr  error
 	byproducts map[string]fetched
 	materials  map[string]error
+	// bases are the decisions about base images.
+	bases []*decision.Decision
 }
 
 // fetched is a document that was looked for once.
@@ -133,17 +136,23 @@ func (d *dossier) findByproduct(ctx context.Context, c claim.Claim, predicateTyp
 	list, data, err := byproducts.Find(ctx, d.run.req.Location, subject, &p, func(a byproducts.Attestation) bool {
 		return a.PredicateType == predicateType
 	})
-	if err != nil || data != nil {
-		return data, err
+	if err != nil {
+		return nil, err
 	}
 	for _, a := range list {
-		if a.PredicateType != predicateType {
+		// What is there and not named (it has a layer) does no harm beside what
+		// is; but if one of several is named and not there, the registry could
+		// have left out the one that says more.
+		if a.PredicateType != predicateType || data != nil && a.Layer != "" {
 			continue
 		}
 		if a.Status == byproducts.Unknown {
 			return nil, fmt.Errorf("%w: %s: %s", ErrAttestationsUnknown, predicateType, a.Reason)
 		}
 		return nil, fmt.Errorf("%w: %s is %s: %s", policy.ErrByproduct, predicateType, a.Status, a.Reason)
+	}
+	if data != nil {
+		return data, nil
 	}
 	return nil, fmt.Errorf("%w: the provenance names no %s", policy.ErrByproduct, predicateType)
 }

@@ -28,26 +28,34 @@ func (d *dossier) Material(ctx context.Context, name string, dgst digest.Digest,
 	if err, ok := d.materials[key]; ok {
 		return err
 	}
-	err := d.run.material(ctx, name, dgst, policyName)
+	decided, err := d.run.material(ctx, name, dgst, policyName)
 	d.materials[key] = err
+	if decided != nil {
+		d.bases = append(d.bases, decided)
+		for _, w := range decided.Warnings {
+			d.run.d.Warnings = append(d.run.d.Warnings, decision.OneLine("base image "+name+": "+w))
+		}
+	}
 	d.run.check("material", name+"@"+dgst.String(), err)
 	return err
 }
 
-func (r *run) material(ctx context.Context, name string, dgst digest.Digest, policyName string) error {
+// material decides about a base image. The decision is nil for one that was not
+// asked about, and the error is nil if and only if the decision is to allow.
+func (r *run) material(ctx context.Context, name string, dgst digest.Digest, policyName string) (*decision.Decision, error) {
 	if r.depth+1 >= maxDepth {
-		return fmt.Errorf("%w: %s: base images are followed %d deep", ErrTooMany, name, maxDepth)
+		return nil, fmt.Errorf("%w: %s: base images are followed %d deep", ErrTooMany, name, maxDepth)
 	}
 	if r.req.Locate == nil {
-		return fmt.Errorf("%w: base image %s would have to be fetched", ErrOffline, name)
+		return nil, fmt.Errorf("%w: base image %s would have to be fetched", ErrOffline, name)
 	}
 	set, err := r.req.Policy.Only(policyName)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	location, err := r.req.Locate(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	base := r.req
 	base.Name, base.Descriptor, base.Policy = name, ocispec.Descriptor{Digest: dgst}, set
@@ -61,9 +69,9 @@ func (r *run) material(ctx context.Context, name string, dgst digest.Digest, pol
 	}
 	switch decided.Verdict {
 	case decision.Allow:
-		return nil
+		return decided, nil
 	case decision.Deny:
-		return fmt.Errorf("%w: %s by policy %s: %s", policy.ErrBaseImage, name, policyName, decided.Reason)
+		return decided, fmt.Errorf("%w: %s by policy %s: %s", policy.ErrBaseImage, name, policyName, decided.Reason)
 	}
-	return fmt.Errorf("%w: %s: %s", ErrMaterialUnknown, name, decided.Reason)
+	return decided, fmt.Errorf("%w: %s: %s", ErrMaterialUnknown, name, decided.Reason)
 }

@@ -328,3 +328,30 @@ func TestOneBrokenPolicyOfMany(t *testing.T) {
 		})
 	}
 }
+
+// TestBaseImagesAreHeard: what a policy for base images only warns of, and until
+// when it holds, is told of the image that is made from them.
+func TestBaseImagesAreHeard(t *testing.T) {
+	s := newStand(t)
+	with := func(base string) {
+		s.policy = s.load(
+			imagePolicy("app", byDefault(""), "  materials: {baseImages: {policy: base}}\n"),
+			strings.Replace(imagePolicy("base", byDefault(""), base), `"**"`, `"nothing.test/x"`, 1))
+	}
+	unsigned := s.store.Image(t, verifytest.ImageOptions{Content: "x", Bundle: s.builtFrom(s.unsignedImage("base").Index)}).Index
+	with("")
+	refuse(t, s.decide(unsigned), decision.Deny, "base-image", "")
+	with("  mode: warn\n")
+	d := s.decide(unsigned)
+	require.Equal(t, decision.Allow, d.Verdict, d.Line())
+	require.Len(t, d.Warnings, 1)
+	require.Contains(t, d.Warnings[0], "base image")
+	require.Contains(t, d.Warnings[0], "unsigned")
+
+	signed := s.store.Image(t, verifytest.ImageOptions{Content: "y", Bundle: s.builtFrom(s.attached(verifytest.BundleOptions{}).Index)}).Index
+	with("  freshness: {signature: 1h}\n")
+	d = s.decide(signed)
+	require.Equal(t, decision.Allow, d.Verdict, d.Line())
+	require.NotNil(t, d.ChangesAt)
+	require.WithinDuration(t, time.Now().Add(time.Hour), *d.ChangesAt, time.Minute)
+}
