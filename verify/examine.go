@@ -50,9 +50,9 @@ func (r *run) examine(ctx context.Context, m image.Manifest) *dossier {
 }
 
 // identify tells candidates apart: the same bundle means something else in
-// another place, and with another payload.
+// another place, in another form, and with another payload.
 func identify(c evidence.Candidate) string {
-	return c.Digest.String() + " " + c.Attestations.String() + " " + document.Digest(c.Payload).String()
+	return string(form(c)) + " " + c.Digest.String() + " " + c.Attestations.String() + " " + document.Digest(c.Payload).String()
 }
 
 // candidates goes through all sources, at most MaxCandidates signatures.

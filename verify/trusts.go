@@ -123,10 +123,11 @@ func (r *run) choices(t policy.Trust) ([]trust.Options, error) {
 		if err != nil {
 			return nil, err
 		}
-		if root != nil && o.Root == root && !root.HasCTLogs() {
+		if root != nil && o.Root == root && o.CACert == nil && !root.HasCTLogs() {
 			// An instance without certificate transparency, such as GitHub's for
 			// private repositories. A file that should have it and has not is
-			// refused when it is read.
+			// refused when it is read. It says nothing of the certificates of
+			// another authority, which the policy has.
 			o.IgnoreSCT = true
 		}
 		list = append(list, o)

@@ -14,6 +14,7 @@ package byproducts
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/containerd/platforms"
@@ -97,8 +98,9 @@ func Check(ctx context.Context, store document.Store, s Subject, p *slsa.Provena
 }
 
 // Find is Check for somebody who wants to read one of them: it returns the
-// predicate of the first signed attestation that want takes, nil if there is
-// none.
+// predicate of the signed attestation that want takes, nil if there is none. Of
+// several it is the one that the provenance names first: their order in the
+// index is the registry's.
 func Find(ctx context.Context, store document.Store, s Subject, p *slsa.Provenance, want func(Attestation) bool) ([]Attestation, []byte, error) {
 	c := &check{store: store, budget: MaxTotal, named: named(s.Platform, p)}
 	entries, err := List(ctx, store, s)
@@ -107,11 +109,12 @@ func Find(ctx context.Context, store document.Store, s Subject, p *slsa.Provenan
 	}
 	found := []Attestation{}
 	var wanted []byte
+	first := len(c.named)
 	for _, e := range entries {
-		a, st := c.judge(ctx, e)
+		a, st, place := c.judge(ctx, e)
 		found = append(found, a)
-		if wanted == nil && a.Status == Signed && want(a) {
-			wanted = st.Predicate
+		if a.Status == Signed && place < first && want(a) {
+			wanted, first = st.Predicate, place
 		}
 	}
 	for _, b := range c.named {
@@ -129,15 +132,15 @@ type check struct {
 	budget int64
 }
 
-// judge says what the provenance says of one attestation. The statement is nil
-// if it was not read.
-func (c *check) judge(ctx context.Context, e Entry) (Attestation, *Statement) {
-	a := Attestation{PredicateType: e.PredicateType, Layer: e.Layer, Size: e.Size}
+// judge says what the provenance says of one attestation, and at which place it
+// names it. The statement is nil if it was not read.
+func (c *check) judge(ctx context.Context, e Entry) (a Attestation, st *Statement, place int) {
+	a = Attestation{PredicateType: e.PredicateType, Layer: e.Layer, Size: e.Size}
 	if err := e.acceptable(); err != nil {
-		return a.unsigned(err.Error()), nil
+		return a.unsigned(err.Error()), nil, 0
 	}
 	if !c.couldBe(e) {
-		return a.unsigned(e.unnamed()), nil
+		return a.unsigned(e.unnamed()), nil, 0
 	}
 	st, err := fetch(ctx, c.store, e, min(MaxStatement, c.budget))
 	if err != nil {
@@ -145,18 +148,21 @@ func (c *check) judge(ctx context.Context, e Entry) (Attestation, *Statement) {
 		if !saysSomething(err) {
 			a.Status = Unknown
 		}
-		return a, nil
+		return a, nil, 0
 	}
 	c.budget -= st.size
 	a.Predicate = st.Digest
-	for _, b := range c.named {
+	// The same bytes may be named twice.
+	for i, b := range slices.Backward(c.named) {
 		if b.digest == st.Digest && b.predicateType == e.PredicateType {
 			b.found = true
-			a.Status, a.Name, a.MediaType = Signed, b.name, b.mediaType
-			return a, st
+			a.Status, a.Name, a.MediaType, place = Signed, b.name, b.mediaType, i
 		}
 	}
-	return a.unsigned("the provenance names " + c.wanted(e.PredicateType) + ", this is " + st.Digest.String()), st
+	if a.Status == Signed {
+		return a, st, place
+	}
+	return a.unsigned("the provenance names " + c.wanted(e.PredicateType) + ", this is " + st.Digest.String()), st, 0
 }
 
 func (a Attestation) unsigned(reason string) Attestation {

@@ -23,7 +23,8 @@ type Flags struct {
 	// IgnoreLog does without one for a certificate; a timestamp must then say
 	// when it was signed.
 	IgnoreLog bool
-	// RequireTimestamp asks for a timestamp by a trusted authority.
+	// RequireTimestamp asks for a timestamp by a trusted authority, and for a
+	// certificate not in place of the log: that takes IgnoreLog.
 	RequireTimestamp bool
 	// IgnoreSCT does without certificate transparency.
 	IgnoreSCT bool
@@ -43,7 +44,7 @@ func ForFlags(f Flags) (*Set, error) {
 	if err := errors.Join(c.faults...); err != nil {
 		return nil, err
 	}
-	if f.RequireLog {
+	if f.RequireLog || f.RequireTimestamp && f.Identity != nil && !f.IgnoreLog {
 		a.Trust.Log = &LogTrust{}
 	}
 	if f.RequireTimestamp || f.IgnoreLog && f.Identity != nil {
