@@ -14,7 +14,6 @@ import (
 	"github.com/plombproject/plomb/verify/binding"
 	"github.com/plombproject/plomb/verify/byproducts"
 	"github.com/plombproject/plomb/verify/claim"
-	"github.com/plombproject/plomb/verify/decision"
 	"github.com/plombproject/plomb/verify/image"
 	"github.com/plombproject/plomb/verify/internal/document"
 	"github.com/plombproject/plomb/verify/policy"
@@ -43,8 +42,6 @@ type dossier struct {
 	configErr  error
 	byproducts map[string]fetched
 	materials  map[string]error
-	// bases are the decisions about base images.
-	bases []*decision.Decision
 }
 
 // fetched is a document that was looked for once.

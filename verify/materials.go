@@ -31,7 +31,6 @@ func (d *dossier) Material(ctx context.Context, name string, dgst digest.Digest,
 	decided, err := d.run.material(ctx, name, dgst, policyName)
 	d.materials[key] = err
 	if decided != nil {
-		d.bases = append(d.bases, decided)
 		for _, w := range decided.Warnings {
 			d.run.d.Warnings = append(d.run.d.Warnings, decision.OneLine("base image "+name+": "+w))
 		}
