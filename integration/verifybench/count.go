@@ -50,18 +50,19 @@ func serve(h http.Handler) (address string, stop func(), err error) {
 	return l.Addr().String(), func() { _ = server.Close() }, nil
 }
 
-// count runs a program once, with its requests counted. The image has another
-// name then, which none of the signatures nor policies minds.
-func (b *bench) count(ctx context.Context, k kind, p program) ([]string, error) {
+// count runs a program once, with its requests counted, and returns what it
+// printed as well. The image has another name then, which none of the signatures
+// nor policies minds.
+func (b *bench) count(ctx context.Context, k kind, p program) (requests []string, printed string, err error) {
 	host, rest, _ := strings.Cut(k.ref, "/")
 	c := newCounter(host)
 	address, stop, err := serve(c)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer stop()
-	if _, _, err := b.do(ctx, p.command(address+"/"+rest)); err != nil {
-		return nil, fmt.Errorf("%s, %s: %w", k.name, p.name, err)
+	if printed, _, err = b.do(ctx, p.command(address+"/"+rest)); err != nil {
+		return nil, "", fmt.Errorf("%s, %s: %w", k.name, p.name, err)
 	}
-	return c.requests(), nil
+	return c.requests(), printed, nil
 }

@@ -109,7 +109,7 @@ func (b *bench) time(ctx context.Context, c command) (sample, error) {
 // do runs a command and returns what it wrote.
 func (b *bench) do(ctx context.Context, c command) (string, sample, error) {
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
-	cmd.Env = append(b.stand.Environ(), c.env...)
+	cmd.Env = append(b.environ(), c.env...)
 	cmd.Dir, cmd.Stdin = b.work, bytes.NewReader(c.stdin)
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log

@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -68,7 +69,9 @@ type Process struct {
 	Image, Program string
 	// Requests to the registry, as METHOD PATH.
 	Requests []string
-	samples  []sample
+	// Printed is its standard output.
+	Printed string
+	samples []sample
 	// against is the program whose figures these are divided by.
 	against string
 }
@@ -87,13 +90,13 @@ func Measure(ctx context.Context, opts Options) (r Result, err error) {
 	}()
 	for _, k := range b.kinds {
 		for _, p := range b.programs(k) {
-			requests, err := b.count(ctx, k, p)
+			requests, printed, err := b.count(ctx, k, p)
 			if err != nil {
 				return r, err
 			}
 			b.say("%s, %s: %d requests", k.name, p.name, len(requests))
 			b.result.Processes = append(b.result.Processes, Process{
-				Image: k.name, Program: p.name, Requests: requests, against: k.against,
+				Image: k.name, Program: p.name, Requests: requests, Printed: printed, against: k.against,
 			})
 		}
 	}
@@ -126,6 +129,13 @@ func (b *bench) takeTurns(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (b *bench) environ() []string {
+	if b.stand == nil {
+		return os.Environ()
+	}
+	return b.stand.Environ()
 }
 
 func (b *bench) say(format string, args ...any) {
