@@ -82,6 +82,10 @@ func Spellings(name string, dgst digest.Digest) ([]string, error) {
 		return nil, fmt.Errorf("%w: image name %q: %w", ErrInvalid, name, err)
 	}
 	repositories := []string{named.Name()}
+	// Hosts are the same in capitals.
+	if host := reference.Domain(named); host != strings.ToLower(host) {
+		repositories = append(repositories, strings.ToLower(host)+"/"+reference.Path(named))
+	}
 	if reference.Domain(named) == dockerHub {
 		repositories = append(repositories, dockerHubLegacy+"/"+reference.Path(named))
 		// The short name counts only if it means this image: that of

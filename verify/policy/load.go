@@ -84,7 +84,9 @@ func (s *Set) addRoot(name string, r root) error {
 }
 
 // Merge puts sets together: all their policies are in force. An image that no
-// policy is about is refused, whatever the sets had said.
+// policy is about is refused, whatever the sets had said. A set with nothing in
+// it is refused with ErrEmpty: a folder that was not mounted is not made up for by
+// the others.
 func Merge(sets ...*Set) (*Set, error) {
 	if len(sets) == 1 {
 		return sets[0], nil
@@ -94,6 +96,9 @@ func Merge(sets ...*Set) (*Set, error) {
 	var where []string
 	var faults []error
 	for _, s := range sets {
+		if len(s.policies)+len(s.roots) == 0 {
+			faults = append(faults, fmt.Errorf("%w and no trusted root in %s: write one there, or leave it out", ErrEmpty, s.where))
+		}
 		all.policies = append(all.policies, s.policies...)
 		for _, name := range s.TrustRoots() {
 			faults = append(faults, all.addRoot(name, s.roots[name]))
