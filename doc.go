@@ -61,6 +61,7 @@
 //	verify/verifytest         a Sigstore in memory, images, and a registry that lies, for tests
 //	internal/durable          a file is the old one or the new one, never half of it
 //	internal/limit            no more bytes than one was told to read
+//	internal/shortlived       no garbage is collected before it is worth it
 //	internal/strictjson       JSON that can be read in one way only
 //	integration               the stories on real daemons, with their harness:
 //	integration/daemons       the same sources on many versions of BuildKit

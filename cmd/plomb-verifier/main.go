@@ -8,6 +8,7 @@ import (
 	"context"
 	"os"
 
+	_ "github.com/plombproject/plomb/internal/shortlived" // one call, one process
 	"github.com/plombproject/plomb/plugin/bindir"
 )
 

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	_ "github.com/plombproject/plomb/internal/shortlived" // one command, one process
 )
 
 // Exit statuses, as docs/verify.md promises them.

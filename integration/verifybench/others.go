@@ -73,8 +73,7 @@ func (b *bench) sigstoreURL() (string, error) {
 	return strings.TrimSuffix(config.Authorities[0].URL, "/fulcio"), nil
 }
 
-// notation's own folder, and its trust stores, which have the layout of plomb's.
-func (b *bench) notationConfig() string { return b.path("config/notation") }
+// notationFolder has notation's trust stores, which have the layout of plomb's.
 func (b *bench) notationFolder() string { return b.path("config/notation/truststore") }
 
 func (b *bench) hasNotation() bool {
