@@ -297,3 +297,51 @@ func TestNamedTestsExist(t *testing.T) {
 	}
 	require.NotZero(t, found)
 }
+
+// The catalogue of attacks on verification is promised to be one: at least sixty
+// rows, each with an attack, a defence and tests of what verifies.
+func TestEveryAttackOnVerificationHasATest(t *testing.T) {
+	page := read(t, "docs/threat-model.md")
+	_, section, found := strings.Cut(page, "\n### Verification\n")
+	require.True(t, found, "docs/threat-model.md has no section Verification")
+	section, _, found = strings.Cut(section, "\n### ")
+	require.True(t, found)
+	tests := verifyingTests(t)
+	named := regexp.MustCompile("`(Test[A-Z]\\w*)`")
+	rows := 0
+	for line := range strings.Lines(section) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| attack |") {
+			continue
+		}
+		rows++
+		require.Equal(t, 4, strings.Count(line, "|"), "three columns: %s", line)
+		names := named.FindAllStringSubmatch(line, -1)
+		require.NotEmpty(t, names, "no test: %s", line)
+		for _, m := range names {
+			require.True(t, tests[m[1]], "%s is not a test of what verifies: %s", m[1], line)
+		}
+	}
+	require.GreaterOrEqual(t, rows, 60)
+}
+
+// verifyingTests are those of the flow from evidence to decision, of its edges
+// and of what reads bytes for it.
+func verifyingTests(t *testing.T) map[string]bool {
+	t.Helper()
+	tests := map[string]bool{}
+	function := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	for _, file := range files(t) {
+		top, _, _ := strings.Cut(file, "/")
+		switch top {
+		case "verify", "plugin", "cmd", "integration", "internal":
+		default:
+			continue
+		}
+		if strings.HasSuffix(file, "_test.go") {
+			for _, m := range function.FindAllStringSubmatch(read(t, file), -1) {
+				tests[m[1]] = true
+			}
+		}
+	}
+	return tests
+}
