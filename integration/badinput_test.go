@@ -37,7 +37,7 @@ func TestBadInput(t *testing.T) {
 			build: func(*testing.T) build {
 				return build{dockerfile: plain, args: []string{"--build-arg", "PLOMB_SIGN=always"}}
 			},
-			says: []string{`PLOMB_SIGN="always"`, "auto, keyless, off"},
+			says: []string{`PLOMB_SIGN="always"`, "auto, keyless, key, off"},
 		},
 		"no token where one is required": {
 			build: func(*testing.T) build {

@@ -15,8 +15,10 @@ import (
 	"fmt"
 	"time"
 
+	prototrustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/sign"
+	"google.golang.org/protobuf/encoding/protojson"
 )
 
 var (
@@ -54,6 +56,9 @@ func LoadServices(signingConfig, trustedRoot []byte) (*Services, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: signing_config.json: %w", ErrSigningConfig, err)
 	}
+	if err := checkSelectors(signingConfig); err != nil {
+		return nil, err
+	}
 	s := &Services{config: config}
 	if len(trustedRoot) > 0 {
 		if s.trusted, err = root.NewTrustedRootFromJSON(trustedRoot); err != nil {
@@ -61,6 +66,23 @@ func LoadServices(signingConfig, trustedRoot []byte) (*Services, error) {
 		}
 	}
 	return s, nil
+}
+
+// checkSelectors demands of a config that names logs or timestamp authorities
+// that it says how many of them to use. One that names none need not, and
+// sigstore-go must then not be asked.
+func checkSelectors(signingConfig []byte) error {
+	var c prototrustroot.SigningConfig
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(signingConfig, &c); err != nil {
+		return fmt.Errorf("%w: signing_config.json: %w", ErrSigningConfig, err)
+	}
+	switch {
+	case len(c.GetRekorTlogUrls()) > 0 && c.GetRekorTlogConfig() == nil:
+		return fmt.Errorf("%w: signing_config.json: it has rekorTlogUrls and no rekorTlogConfig; add {\"selector\": \"ANY\"}", ErrSigningConfig)
+	case len(c.GetTsaUrls()) > 0 && c.GetTsaConfig() == nil:
+		return fmt.Errorf("%w: signing_config.json: it has tsaUrls and no tsaConfig; add {\"selector\": \"ANY\"}", ErrSigningConfig)
+	}
+	return nil
 }
 
 // authority is the service that certifies a key now.
@@ -81,7 +103,7 @@ func (s *Services) authority(now time.Time) (certificates, error) {
 // signing config, which may name none.
 func (s *Services) witnesses(now time.Time) (sign.BundleOptions, error) {
 	var opts sign.BundleOptions
-	tsas, err := selectServices(s.config.TimestampAuthorityURLs(), s.config.TimestampAuthorityURLsConfig(), sign.TimestampAuthorityAPIVersions, now)
+	tsas, err := selectServices(s.config.TimestampAuthorityURLs(), s.config.TimestampAuthorityURLsConfig, sign.TimestampAuthorityAPIVersions, now)
 	if err != nil {
 		return opts, fmt.Errorf("%w: timestamp authorities: %w", ErrSigningConfig, err)
 	}
@@ -89,7 +111,7 @@ func (s *Services) witnesses(now time.Time) (sign.BundleOptions, error) {
 		opts.TimestampAuthorities = append(opts.TimestampAuthorities, sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{
 			URL: tsa.URL, Timeout: requestTimeout, Transport: newService("timestamp authority", tsa.URL, reachRemedy)}))
 	}
-	logs, err := selectServices(s.config.RekorLogURLs(), s.config.RekorLogURLsConfig(), sign.RekorAPIVersions, now)
+	logs, err := selectServices(s.config.RekorLogURLs(), s.config.RekorLogURLsConfig, sign.RekorAPIVersions, now)
 	if err != nil {
 		return opts, fmt.Errorf("%w: transparency logs: %w", ErrSigningConfig, err)
 	}
@@ -117,9 +139,9 @@ func explain(err error) error {
 
 // selectServices is root.SelectServices, where a config without any service of
 // a kind means that none is wanted.
-func selectServices(all []root.Service, config root.ServiceConfiguration, versions []uint32, now time.Time) ([]root.Service, error) {
+func selectServices(all []root.Service, config func() root.ServiceConfiguration, versions []uint32, now time.Time) ([]root.Service, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
-	return root.SelectServices(all, config, versions, now)
+	return root.SelectServices(all, config(), versions, now)
 }

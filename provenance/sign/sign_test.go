@@ -45,6 +45,8 @@ func TestLoadServices(t *testing.T) {
 		"empty object":                   {"{}", "", "media type"},
 		"old media type":                 {strings.Replace(string(config("https://ca", "", "")), "v0.2", "v0.1", 1), "", "v0.1"},
 		"a trusted root of its own kind": {`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`, "", "signing_config.json"},
+		"logs without a selector":        {strings.Replace(string(config("https://ca", "", "https://log")), `"rekorTlogConfig":{"selector":"ANY"},`, "", 1), "", "rekorTlogConfig"},
+		"timestamps without a selector":  {strings.Replace(string(config("https://ca", "https://tsa", "")), `,"tsaConfig":{"selector":"ANY"}`, "", 1), "", "tsaConfig"},
 		"broken trusted root":            {string(config("https://ca", "https://tsa", "")), "{", "trusted_root.json"},
 		"config as root":                 {string(config("https://ca", "https://tsa", "")), string(config("https://ca", "", "")), "trusted_root.json"},
 	} {
@@ -54,6 +56,18 @@ func TestLoadServices(t *testing.T) {
 			require.ErrorContains(t, err, row.says)
 		})
 	}
+}
+
+// A config that names no log and no timestamp authority needs no selectors.
+func TestServicesWithoutWitnesses(t *testing.T) {
+	text := string(config("https://ca", "", ""))
+	text = strings.Replace(text, `,"rekorTlogConfig":{"selector":"ANY"},"tsaConfig":{"selector":"ANY"}`, "", 1)
+	s, err := LoadServices([]byte(text), nil)
+	require.NoError(t, err)
+	opts, err := s.witnesses(time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC))
+	require.NoError(t, err)
+	require.Empty(t, opts.TransparencyLogs)
+	require.Empty(t, opts.TimestampAuthorities)
 }
 
 func TestCertifyNeedsServices(t *testing.T) {
