@@ -46,8 +46,25 @@ func (f *verifyFlags) checkSigner() error {
 	return nil
 }
 
+// checkEmpty refuses flags that were given with nothing in them, as by a script
+// whose variables are not set: the defaults in their place could trust others.
+func checkEmpty(cmd *cobra.Command) error {
+	for _, name := range []string{
+		"certificate-identity", "certificate-identity-regexp", "certificate-oidc-issuer", "certificate-oidc-issuer-regexp",
+		"trusted-root", "trust-dir",
+	} {
+		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed && flag.Value.String() == "" {
+			return fmt.Errorf("--%s is empty: give it a value, or leave it out", name)
+		}
+	}
+	return nil
+}
+
 // policy finds out which policy is meant, without reading it.
 func (f *verifyFlags) policy(cmd *cobra.Command, stdio Stdio) (policySource, error) {
+	if err := checkEmpty(cmd); err != nil {
+		return nil, err
+	}
 	if (f.byIdentity() || f.byKey()) && cmd.Flags().Changed("policy") {
 		return nil, errors.New("--policy and --certificate-*, --key exclude each other: say with one of them who may sign")
 	}

@@ -64,6 +64,9 @@ func (f *verifyFlags) runBundle(cmd *cobra.Command, bundle, arg string, stdio St
 	if err := f.imageFlags.check(); err != nil {
 		return err
 	}
+	if err := checkEmpty(cmd); err != nil {
+		return err
+	}
 	if err := f.checkSigner(); err != nil {
 		return err
 	}
