@@ -48,6 +48,31 @@ func TestEverySBOMOfOneTypeIsRead(t *testing.T) {
 	}
 }
 
+// TestEveryTypeOfSBOMIsRead: the provenance names an SPDX and a CycloneDX
+// document. The first must not speak for both.
+func TestEveryTypeOfSBOMIsRead(t *testing.T) {
+	const ban = "  packages: {deny: [{purl: pkg:npm/evil}]}\n"
+	banned := verifytest.SBOM(`{"spdxVersion":"SPDX-2.3","packages":[{"name":"evil","versionInfo":"1","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:npm/evil@1"}]}]}`)
+	empty := verifytest.Attestation{PredicateType: "https://cyclonedx.org/bom", Predicate: []byte(`{"bomFormat":"CycloneDX","components":[]}`)}
+	s := newStand(t)
+	build := func(list ...verifytest.Attestation) *decision.Decision {
+		s.policy = s.load(imagePolicy("p", byDefault(""), ban))
+		return s.verify(s.store.Image(t, verifytest.ImageOptions{
+			Attestations: func(string) []verifytest.Attestation { return list },
+			Bundle: func(subjects []provenance.Subject) []byte {
+				p := verifytest.Provenance()
+				for _, a := range list {
+					p.RunDetails.Byproducts = append(p.RunDetails.Byproducts, a.Byproduct("sbom", verifytest.Platform))
+				}
+				return s.sigstore.Bundle(t, verifytest.StatementOf(t, subjects, p), verifytest.BundleOptions{})
+			},
+		}).Index)
+	}
+	require.Equal(t, decision.Allow, build(empty).Verdict)
+	refuse(t, build(empty, banned), decision.Deny, "package", "pkg:npm/evil@1")
+	refuse(t, build(banned, empty), decision.Deny, "package", "pkg:npm/evil@1")
+}
+
 // TestTransparencyOfAnotherInstance: a policy with a certificate authority of its
 // own wants certificate transparency. That one of the machine's instances has
 // none must not do away with it.

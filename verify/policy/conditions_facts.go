@@ -147,15 +147,16 @@ func (f *facts) builds() ([]built, error) {
 // byPlomb reports whether the provenance is of plomb's own build type.
 func (b *built) byPlomb() bool { return b.BuildDefinition.BuildType == slsa.BuildType }
 
-// names reports whether the provenance names a byproduct of such a type, for
-// any platform.
-func (b *built) names(is func(predicateType string) bool) (predicateType string, found bool) {
+// names are such types of which the provenance names a byproduct, for any
+// platform, each once.
+func (b *built) names(is func(predicateType string) bool) []string {
+	var types []string
 	for _, r := range b.RunDetails.Byproducts {
-		if t, _ := r.Annotations[slsa.AnnotationPredicateType].(string); t != "" && is(t) {
-			return t, true
+		if t, _ := r.Annotations[slsa.AnnotationPredicateType].(string); t != "" && is(t) && !slices.Contains(types, t) {
+			types = append(types, t)
 		}
 	}
-	return "", false
+	return types
 }
 
 // memo is a fact that is found out once. An error of the context is not a

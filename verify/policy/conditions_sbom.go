@@ -70,16 +70,14 @@ func (f *facts) packages(ctx context.Context) ([]listed, error) {
 			return nil, err
 		}
 		for i := range builds {
-			predicateType, named := builds[i].names(isSBOM)
-			if !named {
-				continue
-			}
-			data, err := f.evidence.Byproduct(ctx, builds[i].claim, predicateType)
-			if err != nil {
-				return nil, byproductError(err, predicateType)
-			}
-			if err := add(data, "the one that the provenance names"); err != nil {
-				return nil, err
+			for _, predicateType := range builds[i].names(isSBOM) {
+				data, err := f.evidence.Byproduct(ctx, builds[i].claim, predicateType)
+				if err != nil {
+					return nil, byproductError(err, predicateType)
+				}
+				if err := add(data, "the one that the provenance names"); err != nil {
+					return nil, err
+				}
 			}
 		}
 		if !found {
