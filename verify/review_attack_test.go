@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/provenance"
@@ -129,4 +131,68 @@ func TestTimestampsDoNotReplaceTheLog(t *testing.T) {
 	require.Equal(t, decision.Allow, s.verify(img.Index).Verdict)
 	s.policy = set(policy.Flags{RequireTimestamp: true})
 	s.allow(s.attached(verifytest.BundleOptions{}).Index)
+}
+
+// TestStatementsAndFiles: a signed file that is a statement states nothing, and a
+// statement is not a signature over its own bytes.
+func TestStatementsAndFiles(t *testing.T) {
+	s := newStand(t)
+	statement := cosignStatement(t, digest.FromString("release"))
+	blob := func(artifact []byte, opts verifytest.BundleOptions) *decision.Decision {
+		return verify.Blob(context.Background(), verify.BlobRequest{
+			Name: "file", Where: "file", Artifact: artifact, Digests: []digest.Digest{digest.FromBytes(artifact)}, Policy: s.policy,
+			Bundle: s.sigstore.Bundle(t, statement, opts), Trust: verify.OneRoot(func() (*trust.Root, error) { return trust.Parse(s.root) }),
+		})
+	}
+	asFile := verifytest.BundleOptions{Message: true, Log: verifytest.HashedRekord}
+	require.Equal(t, decision.Allow, blob([]byte("release"), verifytest.BundleOptions{}).Verdict)
+	require.Equal(t, decision.Allow, blob(statement, asFile).Verdict)
+	refuse(t, blob([]byte("release"), asFile), decision.Deny, "message", "")
+	refuse(t, blob(statement, verifytest.BundleOptions{}), decision.Deny, "subject", "")
+}
+
+// TestMessageOverOneOfTwoManifests: a signature over the digest of one manifest
+// is known by the time the other, which a node could run as well, is looked at.
+func TestMessageOverOneOfTwoManifests(t *testing.T) {
+	s := newStand(t)
+	evil := s.unsignedImage("evil")
+	img := s.store.Image(t, verifytest.ImageOptions{Content: "good", Index: func(idx *ocispec.Index) {
+		entry := idx.Manifests[0]
+		entry.Digest, entry.Size = evil.Manifests[0], int64(len(s.store.Get(evil.Manifests[0])))
+		idx.Manifests = append(idx.Manifests, entry)
+	}})
+	bundle := s.sigstore.Bundle(t, s.store.Get(img.Manifests[0]), verifytest.BundleOptions{Message: true, Log: verifytest.HashedRekord})
+	for _, dgst := range []digest.Digest{img.Index, img.Manifests[0], evil.Manifests[0]} {
+		s.store.AttachBundle(t, dgst, bundle)
+	}
+	d := s.verify(img.Index)
+	refuse(t, d, decision.Deny, "message", "")
+	require.Equal(t, decision.Allow, d.Manifests[0].Verdict)
+}
+
+// TestConfigThatIsASignedManifest: the config of an evil image is, byte for byte,
+// a manifest that was signed.
+func TestConfigThatIsASignedManifest(t *testing.T) {
+	s := newStand(t)
+	good := s.unsignedImage("good")
+	evil := s.store.Image(t, verifytest.ImageOptions{Content: "evil", Manifest: func(m *ocispec.Manifest) {
+		m.Config.Digest, m.Config.Size = good.Manifests[0], int64(len(s.store.Get(good.Manifests[0])))
+	}})
+	s.store.AttachBundle(t, evil.Manifests[0], s.sigstore.Bundle(t, cosignStatement(t, good.Manifests[0]), verifytest.BundleOptions{}))
+	refuse(t, s.verify(evil.Index), decision.Deny, "subject", "")
+}
+
+// TestListsThatWriteToTheTerminal: what a registry writes where a digest belongs
+// reaches nobody as it is.
+func TestListsThatWriteToTheTerminal(t *testing.T) {
+	s := newStand(t)
+	s.store.WithReferrers()
+	img := s.unsignedImage("app")
+	s.store.List(t, img.Index, []ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageManifest, Digest: "sha256:\x1b[2Jallowed\n", ArtifactType: verifytest.TypeBundle}})
+	d := s.verify(img.Index)
+	require.Equal(t, decision.Deny, d.Verdict)
+	for _, c := range append(d.Checks, decision.Check{Detail: d.Reason}) {
+		require.NotContains(t, c.Object+c.Detail, "\x1b")
+		require.NotContains(t, c.Object+c.Detail, "\n")
+	}
 }

@@ -207,7 +207,7 @@ func (r *run) recordImage(img *image.Image) {
 
 // check notes one check and how it ended.
 func (r *run) check(step, object string, err error) {
-	c := decision.Check{Step: step, Object: object, Outcome: decision.Pass}
+	c := decision.Check{Step: step, Object: decision.OneLine(object), Outcome: decision.Pass}
 	if err != nil {
 		code, verdict, _ := classify(err)
 		c.Code, c.Detail, c.Outcome = code, decision.OneLine(err.Error()), decision.Fail
