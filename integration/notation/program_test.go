@@ -114,33 +114,44 @@ func TestLayout(t *testing.T) {
 	require.Equal(t, denied, status, d.Reason)
 }
 
-// Rules and ages see what a Notary Project signature says.
+// Conditions see what a Notary Project signature says, as far as it is proven.
 func TestConditions(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, on.Registry)
 	s.store(t, "tsa", "stand", stampRoot(t))
-	s.sign(t, s.signer(t), s.ref(), s.stamped(t)...)
-	bare := pushTo(t, s.repo, "bare")
-	s.sign(t, s.signer(t), bare.ref())
-	stores := func(names ...string) map[string]any { return map[string]any{"trustStores": names} }
-	fresh := map[string]any{"freshness": map[string]any{"signature": "1h"}}
+	who := s.signer(t)
+	s.sign(t, who, s.ref(), s.stamped(t)...)
+	bare, strange := pushTo(t, s.repo, "bare"), pushTo(t, s.repo, "strange")
+	s.sign(t, who, bare.ref())
+	s.sign(t, newAuthority(t, "Acme Root").issue(t, "signer", ecKey(t, elliptic.P256())), strange.ref())
+
 	rule := func(cel string) map[string]any {
 		return map[string]any{"rules": []any{map[string]any{"name": "rule", "cel": cel}}}
 	}
+	name := rule(`signature.x509 == "` + distinguishedName("signer") + `"`)
+	fresh := map[string]any{"freshness": map[string]any{"signature": "1h"}}
+	serial := map[string]any{"deny": map[string]any{"serials": []any{map[string]any{"serial": who.chain[0].SerialNumber.Text(16)}}}}
+	here := map[string]any{"signedIdentity": map[string]any{"type": "matchRepository"}}
 	for _, c := range []struct {
-		name   string
-		policy string
-		ref    string
-		want   int
-		code   string
+		name      string
+		question  statement
+		condition map[string]any
+		of        image
+		want      int
+		code      string
 	}{
-		{"young, by its timestamp", strict().policy(t, stores("ca:acme", "tsa:stand"), fresh), s.ref(), allowed, ""},
-		{"no timestamp", strict().policy(t, stores("ca:acme"), fresh), bare.ref(), denied, "no-time"},
-		{"name", strict().policy(t, stores("ca:acme"), rule(`signature.x509 == "`+distinguishedName("signer")+`"`)), s.ref(), allowed, ""},
-		{"another name", strict().policy(t, stores("ca:acme"), rule(`signature.x509.contains("CN=ann")`)), s.ref(), denied, "rule"},
-		{"time", strict().policy(t, stores("ca:acme", "tsa:stand"), rule(`now - signature.signedAt < duration("1h")`)), s.ref(), allowed, ""},
+		{"young, by its timestamp", strict("tsa:stand"), fresh, s.image, allowed, ""},
+		{"no timestamp", strict(), fresh, bare, denied, "no-time"},
+		{"a timestamp that the policy does not trust", strict(), fresh, s.image, denied, "no-time"},
+		{"time in a rule", strict("tsa:stand"), rule(`now - signature.signedAt < duration("1h")`), s.image, allowed, ""},
+		{"name", strict(), name, s.image, allowed, ""},
+		{"another name", strict(), rule(`signature.x509.contains("CN=ann")`), s.image, denied, "rule"},
+		{"a name that a stranger gives himself", leveled("audit"), name, strange, denied, "rule"},
+		{"a certificate that is denied", strict(), serial, s.image, denied, "denied"},
+		{"no name of an image is signed along", strict(), here, s.image, denied, "no-signed-name"},
 	} {
-		d, status := s.verified(t, c.policy, c.ref)
+		policy := c.question.policy(t, map[string]any{"trustStores": c.question.Stores}, c.condition)
+		d, status := s.verified(t, policy, c.of.ref())
 		require.Equal(t, c.want, status, "%s: %s", c.name, d.Reason)
 		require.Equal(t, c.code, d.Code, "%s: %s", c.name, d.Reason)
 	}
