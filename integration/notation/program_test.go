@@ -5,6 +5,7 @@
 package notation
 
 import (
+	"crypto"
 	"crypto/elliptic"
 	"encoding/json"
 	"os"
@@ -157,16 +158,23 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// The largest curve that the specification has, and an RSA key that is too
-// small for it: notation does not sign with that.
+// The largest keys of the specification, and an RSA key that is too small for
+// it: notation does not sign with that.
 func TestOtherKeys(t *testing.T) {
 	t.Parallel()
+	for name, key := range map[string]crypto.Signer{"RSA-4096": rsaKey(t, 4096), "EC-521": ecKey(t, elliptic.P521())} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, on.Registry)
+			s.sign(t, s.acme.issue(t, name, key), s.ref())
+			d, plomb, notation := s.ask(t, strict(), s.ref())
+			require.Equal(t, allowed, plomb, d.Reason)
+			require.True(t, notation)
+			require.Equal(t, distinguishedName(name), signerOf(t, d).X509)
+		})
+	}
 	s := newScene(t, on.Registry)
-	s.sign(t, s.acme.issue(t, "signer", ecKey(t, elliptic.P521())), s.ref())
-	d, plomb, notation := s.ask(t, strict(), s.ref())
-	require.Equal(t, allowed, plomb, d.Reason)
-	require.True(t, notation)
-	s.key(t, s.acme.issue(t, "signer", rsaKey(t, 1024)))
+	s.key(t, s.acme.issue(t, "RSA-1024", rsaKey(t, 1024)))
 	p := s.run(t, "sign", "--insecure-registry", s.ref())
 	require.NotZero(t, p.Status, p.All)
+	require.Contains(t, p.All, "1024")
 }
