@@ -215,7 +215,7 @@ func TestSeveralRootsCountEachByItself(t *testing.T) {
 	// An instance that cannot be used might have vouched for the image.
 	req = signedBy(verifytest.BundleOptions{}, second)
 	req.Trust = roots{own: both[:1], err: fmt.Errorf("%w: instance second: %w", trust.ErrRoot, trust.ErrStale)}
-	refuse(t, verify.Verify(context.Background(), req), decision.Undecided, "trust-root", "instance second")
+	refuse(t, verify.Verify(context.Background(), req), decision.Undecided, "trust-stale", "instance second")
 	// And need not have for one that is good without it.
 	req = signedBy(verifytest.BundleOptions{}, s.sigstore)
 	req.Trust = roots{own: both[:1], err: errors.New("another is broken")}
@@ -297,7 +297,7 @@ func TestVerifiedBefore(t *testing.T) {
 		s.policy = s.load(imagePolicy("p", byDefault(""), "  undecided: "+c.undecided+"\n"))
 		req := s.request(img.Index)
 		req.Location = evidence.NewRegistry("127.0.0.1:1/app", evidence.RegistryOptions{})
-		req.VerifiedBefore = func(digest.Digest) bool { return c.before }
+		req.VerifiedBefore = func(string, digest.Digest) bool { return c.before }
 		d := verify.Verify(context.Background(), req)
 		require.Equal(t, c.want, d.Verdict, d.Line())
 		if c.want == decision.Allow {
@@ -307,7 +307,7 @@ func TestVerifiedBefore(t *testing.T) {
 	// Bad evidence is no missing answer.
 	s.policy = s.load(imagePolicy("p", byDefault(""), "  undecided: allow-if-verified-before\n"))
 	req := s.request(s.unsignedImage("x").Index)
-	req.VerifiedBefore = func(digest.Digest) bool { return true }
+	req.VerifiedBefore = func(string, digest.Digest) bool { return true }
 	refuse(t, verify.Verify(context.Background(), req), decision.Deny, "unsigned", "")
 }
 

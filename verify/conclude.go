@@ -107,7 +107,7 @@ func (r *run) nowhere() policy.Case {
 }
 
 func (r *run) verifiedBefore() bool {
-	return r.req.VerifiedBefore != nil && r.req.VerifiedBefore(r.req.Descriptor.Digest)
+	return r.req.VerifiedBefore != nil && r.req.VerifiedBefore(r.req.Name, r.req.Descriptor.Digest)
 }
 
 // refuse keeps the gravest reason: a no counts more than a don't-know.

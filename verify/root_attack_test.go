@@ -171,11 +171,11 @@ func TestStaleRoots(t *testing.T) {
 	require.NotEmpty(t, d.Warnings)
 
 	put("mine", s.root, time.Now().Add(-2*time.Hour))
-	refuse(t, ask(img.Index), decision.Undecided, "trust-root", "instance mine: too old")
+	refuse(t, ask(img.Index), decision.Undecided, "trust-stale", "instance mine: too old")
 
 	other := verifytest.NewSigstore(t)
 	put("other", other.TrustedRoot(t, verifytest.RootOptions{}), time.Now().Add(time.Hour))
-	refuse(t, ask(img.Index), decision.Undecided, "trust-root", "instance mine: too old")
+	refuse(t, ask(img.Index), decision.Undecided, "trust-stale", "instance mine: too old")
 	require.NoError(t, os.RemoveAll(store.Dir))
 	refuse(t, ask(img.Index), decision.Undecided, "trust-root", "")
 }

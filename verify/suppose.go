@@ -43,7 +43,7 @@ type SupposedManifest struct {
 func Suppose(ctx context.Context, s Supposition) *decision.Decision {
 	r := newRun(Request{
 		Name: s.Name, Descriptor: ocispec.Descriptor{Digest: s.Digest}, Policy: s.Policy,
-		VerifiedBefore: func(digest.Digest) bool { return s.VerifiedBefore },
+		VerifiedBefore: func(string, digest.Digest) bool { return s.VerifiedBefore },
 		Now:            func() time.Time { return s.Now },
 	})
 	rules, err := r.selectRules()

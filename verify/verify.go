@@ -45,9 +45,9 @@ type Request struct {
 	Notation string
 	// Platform matches what the node could run; nil is this machine.
 	Platform platforms.Matcher
-	// VerifiedBefore tells whether the digest was allowed before under this
+	// VerifiedBefore tells whether the digest was allowed before under this name and
 	// policy. Nil: never.
-	VerifiedBefore func(digest.Digest) bool
+	VerifiedBefore func(name string, dgst digest.Digest) bool
 	// Attestations asks for the attestations beside an allowed image as well,
 	// which costs requests. A node has no use for them.
 	Attestations bool

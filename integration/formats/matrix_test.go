@@ -57,7 +57,7 @@ func places() []place {
 			where: func(image) string { return "referrer sha256:" }, asked: image.top,
 		},
 		{
-			name: "docker chain", form: bundle, put: putOnAttestations, withAPI: 14, without: 17,
+			name: "docker chain", form: bundle, put: putOnAttestations, withAPI: 15, without: 18,
 			where: func(image) string { return "referrer sha256:" },
 			asked: func(i image) digest.Digest { return i.attestation },
 		},

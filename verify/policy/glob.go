@@ -64,6 +64,7 @@ func (g glob) match(name string) bool { return g.re.MatchString(name) }
 const (
 	dockerHub       = "docker.io"
 	dockerHubLegacy = "index.docker.io"
+	dockerHubServer = "registry-1.docker.io"
 	layoutScheme    = "oci-layout:"
 )
 
@@ -81,13 +82,9 @@ func Spellings(name string, dgst digest.Digest) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: image name %q: %w", ErrInvalid, name, err)
 	}
-	repositories := []string{named.Name()}
-	// Hosts are the same in capitals.
-	if host := reference.Domain(named); host != strings.ToLower(host) {
-		repositories = append(repositories, strings.ToLower(host)+"/"+reference.Path(named))
-	}
-	if reference.Domain(named) == dockerHub {
-		repositories = append(repositories, dockerHubLegacy+"/"+reference.Path(named))
+	repositories := hostSpellings(reference.Domain(named), reference.Path(named))
+	if reference.Domain(named) == dockerHub || reference.Domain(named) == dockerHubServer {
+		repositories = append(repositories, dockerHub+"/"+reference.Path(named), dockerHubLegacy+"/"+reference.Path(named))
 		// The short name counts only if it means this image: that of
 		// docker.io/registry.example/app is another registry's.
 		if short, err := reference.ParseNormalizedNamed(reference.FamiliarName(named)); err == nil && short.Name() == named.Name() {
@@ -100,6 +97,19 @@ func Spellings(name string, dgst digest.Digest) ([]string, error) {
 		spellings = append(spellings, tagged(r, named)...)
 	}
 	return spellings, nil
+}
+
+// hostSpellings are the names of a repository by all spellings of its host: in
+// lower case, and with or without the port that is meant where none is given.
+// Who asks for an image chooses the spelling, and must not choose the policy.
+func hostSpellings(host, path string) []string {
+	host = strings.ToLower(host)
+	bare := strings.TrimSuffix(host, ":443")
+	names := []string{bare + "/" + path}
+	if host != bare || !strings.Contains(host, ":") {
+		names = append(names, bare+":443/"+path)
+	}
+	return names
 }
 
 // tagged spells a repository with its tag. "latest" is what the bare name
