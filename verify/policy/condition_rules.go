@@ -152,6 +152,7 @@ type regoProgram struct {
 	// set if it may look at all, and clock if it asks for the time.
 	uses         []string
 	whole, clock bool
+	known        *verdicts
 }
 
 func compileRego(name, source string) (program, error) {
@@ -160,7 +161,7 @@ func compileRego(name, source string) (program, error) {
 		return nil, err
 	}
 	code := regoCode(source)
-	r := regoProgram{Program: p, whole: bareInput.MatchString(code), clock: strings.Contains(code, "time.")}
+	r := regoProgram{Program: p, known: new(verdicts), whole: bareInput.MatchString(code), clock: strings.Contains(code, "time.")}
 	for _, m := range inputMember.FindAllStringSubmatch(code, -1) {
 		r.uses = append(r.uses, m[1])
 	}
@@ -196,7 +197,7 @@ func (p regoProgram) holds(ctx context.Context, f *facts, s speaker) error {
 	if err != nil {
 		return err
 	}
-	err = p.Check(ctx, input, minute(f.c.Now))
+	err = p.known.answer(ctx, input, minute(f.c.Now), p.Check)
 	switch {
 	case errors.Is(err, rego.ErrDenied):
 		return refuse(ErrRule, "see what it looks at with plomb inspect", "%w%s", err, s)

@@ -59,21 +59,14 @@ func (c *compiler) compiled(err error) {
 // judge evaluates the policy over JSON: ErrInnerPolicy if it refuses,
 // ErrNoResult if it could not be evaluated. The same question is answered once.
 func (in *inner) judge(ctx context.Context, input []byte, now time.Time) error {
-	q := question{sha256.Sum256(input), now.UnixNano()}
-	if err, ok := in.known.recall(q); ok {
-		return err
-	}
-	err := in.check(ctx, input, now)
+	err := in.known.answer(ctx, input, now, in.check)
 	switch {
 	case err == nil:
+		return nil
 	case errors.Is(err, rego.ErrDenied) || errors.Is(err, cue.ErrDenied):
-		err = fmt.Errorf("%w: %w", ErrInnerPolicy, err)
-	default:
-		// It may come to a result the next time.
-		return fmt.Errorf("%w: %w", ErrNoResult, err)
+		return fmt.Errorf("%w: %w", ErrInnerPolicy, err)
 	}
-	in.known.keep(q, err)
-	return err
+	return fmt.Errorf("%w: %w", ErrNoResult, err)
 }
 
 // verdicts are the last few results of a policy. An image is judged again with
@@ -94,6 +87,20 @@ type verdict struct {
 type question struct {
 	input [sha256.Size]byte
 	now   int64
+}
+
+// answer asks check, unless it was asked the same: then it is not asked again,
+// though it may have taken too long and so come to no result.
+func (v *verdicts) answer(ctx context.Context, input []byte, now time.Time, check func(context.Context, []byte, time.Time) error) error {
+	q := question{sha256.Sum256(input), now.UnixNano()}
+	if err, ok := v.recall(q); ok {
+		return err
+	}
+	err := check(ctx, input, now)
+	if ctx.Err() == nil {
+		v.keep(q, err)
+	}
+	return err
 }
 
 func (v *verdicts) recall(q question) (err error, ok bool) {
