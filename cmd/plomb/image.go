@@ -46,6 +46,7 @@ func (f *imageFlags) registerAccess(cmd *cobra.Command, stdio Stdio) {
 	f.output = "text"
 	flags := cmd.Flags()
 	flags.StringVar(&f.hosts, "hosts-dir", envOr(stdio, "PLOMB_HOSTS", defaultHosts), "registry hosts `FOLDER`, in containerd's certs.d form (PLOMB_HOSTS)")
+	_ = cmd.MarkFlagDirname("hosts-dir")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up after this `TIME`")
 }
 
@@ -91,6 +92,11 @@ func (f *imageFlags) open(ctx context.Context, arg string, offline bool, stdio S
 		o.digest, err = registry.Resolve(ctx)
 	}
 	return o, err
+}
+
+// waiting tells who waits on a terminal for which registry, and for how long.
+func (f *imageFlags) waiting(arg string, stdio Stdio) *progress {
+	return waitFor(stdio, fmt.Sprintf("%s, %s at most", arg, f.timeout))
 }
 
 func (f *imageFlags) registryOptions(stdio Stdio) evidence.RegistryOptions {

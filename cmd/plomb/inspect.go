@@ -16,11 +16,12 @@ import (
 func inspectCommand(stdio Stdio) *cobra.Command {
 	var f imageFlags
 	cmd := &cobra.Command{
-		Use:   "inspect [flags] IMAGE",
-		Short: "Show what an image carries and who says to have signed it, without judging",
-		Long: `inspect shows the index, the platforms, the signature bundles inside, who they
-say signed them, and what the provenance says of the build. Nothing it shows
-has been verified: plomb verify does that.
+		Use:        "inspect [flags] IMAGE",
+		SuggestFor: []string{"tree", "show"},
+		Short:      "Show what an image carries and who says to have signed it, without judging",
+		Long: `inspect shows the index, the platforms, the signatures of every form and where
+they lie, who they say signed them, and what the provenance says of the build.
+Nothing it shows has been verified: plomb verify does that.
 
 IMAGE is a reference with or without digest, or oci-layout:DIR[:TAG].
 
@@ -46,6 +47,7 @@ func runInspect(ctx context.Context, f imageFlags, arg string, stdio Stdio) erro
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	f.requestTimeout = f.timeout // an SBOM may take longer than a document
+	defer f.waiting(arg, stdio).stop()
 	img, err := f.open(ctx, arg, false, stdio)
 	if err != nil {
 		return fmt.Errorf("%w: inspect %s: %w", errFailed, arg, err)

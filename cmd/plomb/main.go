@@ -12,6 +12,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -44,7 +46,8 @@ var errFailed = errors.New("failed")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	// A second interrupt ends the program, whatever the first one waits for.
+	context.AfterFunc(ctx, stop)
 	os.Exit(Main(ctx, os.Args[1:], Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}))
 }
 
@@ -52,7 +55,7 @@ func main() {
 func Main(ctx context.Context, args []string, stdio Stdio) int {
 	cmd := newCommand(stdio)
 	cmd.SetArgs(args)
-	err := cmd.ExecuteContext(ctx)
+	used, err := cmd.ExecuteContextC(ctx)
 	var status errExit
 	switch {
 	case err == nil:
@@ -64,7 +67,7 @@ func Main(ctx context.Context, args []string, stdio Stdio) int {
 		return exitUndecided
 	}
 	// Everything else is cobra's: an unknown command, flag or argument.
-	fmt.Fprintf(stdio.Err, "plomb: %v\nTry 'plomb --help', or 'plomb COMMAND --help'.\n", err)
+	fmt.Fprintf(stdio.Err, "plomb: %v\nTry '%s --help'.\n", err, used.CommandPath())
 	return exitUsage
 }
 
@@ -82,14 +85,19 @@ Exit status:
   2   it could not be done; verify: undecided, nothing is known either way
   64  wrong usage
 
-Environment (each is the default of a flag):
-  PLOMB_POLICY        policy folder
+Environment (each PLOMB_* is the default of a flag):
+  PLOMB_POLICY           policy file or folder
   PLOMB_NO_MATCH_POLICY  what becomes of an image that no policy is about
-  PLOMB_TRUSTED_ROOT  trusted_root.json
-  PLOMB_TRUST         trust instances, see plomb trust
-  PLOMB_NOTATION      trust stores and revocation lists for Notary Project signatures
-  PLOMB_HOSTS         registry hosts, in containerd's certs.d form`,
-		Args:          cobra.NoArgs,
+  PLOMB_TRUSTED_ROOT     trusted_root.json
+  PLOMB_TRUST            folder of trust instances, see plomb trust
+  PLOMB_NOTATION         trust stores and revocation lists for Notary Project signatures
+  PLOMB_HOSTS            registry hosts, in containerd's certs.d form
+  DOCKER_CONFIG          folder with config.json, which has the registries' passwords
+  NO_COLOR               if not empty: no colours, also on a terminal`,
+		Example: `  plomb verify --key release.pub registry.example/shop/app:v1
+  plomb inspect registry.example/shop/app:v1
+  plomb policy explain --policy ./policy registry.example/shop/app:v1`,
+		Args:          aCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -104,4 +112,18 @@ Environment (each is the default of a flag):
 		reproduceCommand(stdio), versionCommand(stdio),
 	)
 	return cmd
+}
+
+// aCommand refuses what is no command of a group, and names the one that was
+// probably meant.
+func aCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2
+	if meant := slices.Compact(cmd.SuggestionsFor(args[0])); len(meant) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(meant, " or "))
+	}
+	return err
 }

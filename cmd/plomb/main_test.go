@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/plombproject/plomb/provenance"
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 // app:tampered, those of documented_test.go, and app:foreign and app:single for
 // platforms that nobody tests on, a registry with the referrers API at $OTHER
 // with app:signed, the folders ./layout and
-// ./documented with two of them, ./root.json, and ./policy for the default
+// ./documented with two of them, the files of artifactFiles, ./root.json, and ./policy for the default
 // signer.
 func TestScripts(t *testing.T) {
 	store, sigstore := verifytest.NewStore(), verifytest.NewSigstore(t)
@@ -52,6 +53,8 @@ func TestScripts(t *testing.T) {
 	other.Tag("signed", other.Image(t, verifytest.ImageOptions{Platforms: both, Bundle: bundle(verifytest.BundleOptions{})}).Index)
 	otherRegistry := other.Serve(t)
 	root := sigstore.TrustedRoot(t, verifytest.RootOptions{})
+	artifacts := artifactFiles(t, sigstore)
+	artifacts["root.json"] = root
 
 	testscript.Run(t, testscript.Params{
 		Dir:  filepath.Join("testdata", "script"),
@@ -67,8 +70,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SUBJECT", verifytest.Subject)
 			env.Setenv("PLOMB_HOSTS", filepath.Join(env.WorkDir, "hosts"))
 			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, "docker"))
-			if err := os.WriteFile(filepath.Join(env.WorkDir, "root.json"), root, 0o600); err != nil {
-				return err
+			env.Setenv("ARTIFACT", digest.FromBytes(artifacts["artifact"]).String())
+			for name, data := range artifacts {
+				if err := os.WriteFile(filepath.Join(env.WorkDir, name), data, 0o600); err != nil {
+					return err
+				}
 			}
 			if err := os.Mkdir(filepath.Join(env.WorkDir, "policy"), 0o700); err != nil {
 				return err
@@ -88,6 +94,24 @@ spec:
 `, registry, verifytest.Issuer, verifytest.Subject), 0o600)
 		},
 	})
+}
+
+// artifactFiles are an artifact, bundles over it by a certificate and by a key,
+// both as cosign sign-blob makes them, and one with a statement; the key, and
+// that of a stranger.
+func artifactFiles(t *testing.T, sigstore *verifytest.Sigstore) map[string][]byte {
+	t.Helper()
+	artifact := []byte("an artifact\n")
+	key, stranger := verifytest.NewKey(t, "p256"), verifytest.NewKey(t, "p256")
+	subject := provenance.Subject{Name: "artifact", Digest: map[string]string{"sha256": digest.FromBytes(artifact).Encoded()}}
+	return map[string][]byte{
+		"artifact":                    artifact,
+		"artifact.sigstore.json":      sigstore.Bundle(t, artifact, verifytest.BundleOptions{Message: true}),
+		"artifact.key.sigstore.json":  sigstore.Bundle(t, artifact, verifytest.BundleOptions{Message: true, Key: key}),
+		"artifact.slsa.sigstore.json": sigstore.Bundle(t, verifytest.Statement(t, []provenance.Subject{subject}), verifytest.BundleOptions{}),
+		"release.pub":                 verifytest.PublicPEM(t, key),
+		"stranger.pub":                verifytest.PublicPEM(t, stranger),
+	}
 }
 
 // status runs plomb and demands an exit status: `status 64 verify --frob`.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -20,7 +21,7 @@ a refused image would need, and imports the policies of other programs.`,
   plomb policy test ./policies
   plomb policy explain registry.example/shop/app:v1
   plomb policy import --from containers-policy /etc/containers/policy.json`,
-		Args: cobra.NoArgs,
+		Args: aCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(policyCheckCommand(stdio), policyTestCommand(stdio), policyExplainCommand(stdio), policyImportCommand(stdio), policySchemaCommand(stdio))
@@ -29,7 +30,7 @@ a refused image would need, and imports the policies of other programs.`,
 
 // registerForm adds --output to a command that asks no registry.
 func registerForm(cmd *cobra.Command, form *string) {
-	cmd.Flags().StringVar(form, "output", "text", "`FORM` of the output: text or json")
+	cmd.Flags().StringVarP(form, "output", "o", "text", "`FORM` of the output: text or json")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -43,7 +44,7 @@ func checkForm(form string) error {
 // paths demands at least one file or folder that is there.
 func paths(args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("give at least one file or folder")
+		return errors.New("give at least one file or folder")
 	}
 	for _, path := range args {
 		if _, err := os.Stat(path); err != nil {

@@ -22,8 +22,12 @@ type policyCheckFlags struct {
 	quiet  bool
 }
 
+// checkSchema identifies the form of checkReport.
+const checkSchema = "https://plombproject.github.io/policy-check/v1"
+
 // A checkReport is what `plomb policy check --output json` prints.
 type checkReport struct {
+	Schema string `json:"schema"`
 	// Faults are why the policies cannot be used, a line each with file:line.
 	Faults []string `json:"faults"`
 	// Risks are what is easily meant otherwise.
@@ -60,12 +64,17 @@ func (f *policyCheckFlags) run(args []string, stdio Stdio) error {
 	if err := checkForm(f.form); err != nil {
 		return err
 	}
-	report := checkReport{Faults: []string{}, Risks: []explain.Risk{}}
+	report := checkReport{Schema: checkSchema, Faults: []string{}, Risks: []explain.Risk{}}
 	set, err := loadAll(args)
 	if err != nil {
-		report.Faults = faults(err)
+		for _, fault := range faults(err) {
+			report.Faults = append(report.Faults, strings.TrimPrefix(fault, policy.ErrInvalid.Error()+": "))
+		}
 	} else {
 		report.Policies = len(set.Policies())
+		if report.Policies == 0 && len(set.TrustRoots()) == 0 {
+			report.Faults = append(report.Faults, set.Where()+": there is no policy: write an ImagePolicy or a ClusterImagePolicy, plomb policy schema has the form")
+		}
 		report.Faults = append(report.Faults, unusable(set)...)
 		report.Risks = append(report.Risks, f.risks(set)...)
 	}
@@ -122,7 +131,7 @@ func (f *policyCheckFlags) print(r checkReport, stdio Stdio) error {
 		fmt.Fprintf(&text, "%s: %s: %s [%s]\n", risk.Level, risk.Origin, decision.OneLine(risk.Text), risk.Code)
 	}
 	if len(r.Faults) > 0 {
-		fmt.Fprintf(&text, "%d %s: every image would be undecided\n", len(r.Faults), plural("fault", len(r.Faults)))
+		fmt.Fprintf(&text, "%d %s: every image would be refused\n", len(r.Faults), plural("fault", len(r.Faults)))
 	} else {
 		fmt.Fprintf(&text, "sound: %d %s, %d %s\n", r.Policies, plural("policy", r.Policies), r.warnings(), plural("warning", r.warnings()))
 	}

@@ -13,8 +13,12 @@ import (
 	"github.com/plombproject/plomb/verify/policy"
 )
 
+// explainSchema identifies the form of explainReport.
+const explainSchema = "https://plombproject.github.io/policy-explain/v1"
+
 // An explainReport is what `plomb policy explain --output json` prints.
 type explainReport struct {
+	Schema   string             `json:"schema"`
 	Decision *decision.Decision `json:"decision"`
 	Hints    []explain.Hint     `json:"hints"`
 }
@@ -52,7 +56,10 @@ func explainImage(cmd *cobra.Command, f *verifyFlags, arg string, stdio Stdio) e
 	defer cancel()
 	set, loadErr := source()
 	d := f.decide(ctx, arg, matcher, func() (*policy.Set, error) { return set, loadErr }, stdio)
-	report := explainReport{Decision: d, Hints: explain.Explain(d, set)}
+	report := explainReport{Schema: explainSchema, Decision: d, Hints: explain.Explain(d, set)}
+	if report.Hints == nil {
+		report.Hints = []explain.Hint{}
+	}
 	if err := report.print(stdio, f.output); err != nil {
 		return fmt.Errorf("%w: write the explanation: %w", errFailed, err)
 	}

@@ -55,6 +55,7 @@ Exit status: 0 imported, 1 something cannot be imported, 64 wrong usage.`,
 	cmd.Flags().StringVar(&f.from, "from", "", "`FORMAT` of the file: "+strings.Join(names, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("from", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVarP(&f.folder, "output-dir", "o", "", "write imported-FORMAT.yaml to this `DIR`, not to the output")
+	_ = cmd.MarkFlagDirname("output-dir")
 	cmd.Flags().StringArrayVar(&f.ignore, "ignore-transport", nil, "leave out this `TRANSPORT` of a containers-policy.json, may be repeated")
 	return cmd
 }
@@ -63,7 +64,11 @@ func (f *policyImportFlags) run(path string, stdio Stdio) error {
 	formats := importer.Formats()
 	i := slices.IndexFunc(formats, func(x importer.Format) bool { return x.Name == f.from })
 	if i < 0 {
-		return fmt.Errorf("--from is %q, see --help for the formats", f.from)
+		var names []string
+		for _, format := range formats {
+			names = append(names, format.Name)
+		}
+		return fmt.Errorf("--from is %q, want the format of the file: %s", f.from, strings.Join(names, ", "))
 	}
 	if f.ignore != nil && f.from != "containers-policy" {
 		return errors.New("--ignore-transport is for containers-policy")

@@ -112,7 +112,7 @@ func TestPolicyCheck(t *testing.T) {
 	status, out, _ = run(t, "check", bad)
 	require.Equal(t, exitDeny, status)
 	require.Contains(t, out, bad+":10")
-	require.Contains(t, out, "1 fault: every image would be undecided")
+	require.Contains(t, out, "1 fault: every image would be refused")
 	status, out, _ = run(t, "check", "--output", "json", bad)
 	require.Equal(t, exitDeny, status)
 	var report checkReport

@@ -20,8 +20,12 @@ type policyTestFlags struct {
 	verbose bool
 }
 
+// testSchema identifies the form of testReport.
+const testSchema = "https://plombproject.github.io/policy-test/v1"
+
 // A testReport is what `plomb policy test --output json` prints.
 type testReport struct {
+	Schema string              `json:"schema"`
 	Cases  []policytest.Result `json:"cases"`
 	OK     int                 `json:"ok"`
 	Failed int                 `json:"failed"`
@@ -73,7 +77,7 @@ func (f *policyTestFlags) run(ctx context.Context, args []string, stdio Stdio) e
 		suites = append(suites, found...)
 	}
 	begin := time.Now()
-	report := testReport{Cases: []policytest.Result{}}
+	report := testReport{Schema: testSchema, Cases: []policytest.Result{}}
 	for _, s := range suites {
 		for _, r := range s.Run(ctx, wanted.MatchString) {
 			report.add(r)

@@ -35,7 +35,12 @@ ImagePolicy. A schema says less than plomb policy check.`,
 		Example: `  plomb policy schema > imagepolicy-v1.schema.json
   plomb policy schema ClusterImagePolicy`,
 		ValidArgs: kinds,
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 1 && schemaFiles[args[0]] == "" {
+				return fmt.Errorf("%q is no KIND of document, want one of %s", strings.Join(args, " "), strings.Join(kinds, ", "))
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			kind := "ImagePolicy"
 			if len(args) == 1 {

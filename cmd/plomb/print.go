@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/term"
 
 	"github.com/plombproject/plomb/verify/decision"
 	"github.com/plombproject/plomb/verify/inspect"
@@ -29,8 +27,8 @@ type page struct {
 }
 
 func newPage(stdio Stdio) *page {
-	f, ok := stdio.Out.(*os.File)
-	return &page{out: stdio.Out, shown: map[digest.Digest]bool{}, colour: ok && term.IsTerminal(int(f.Fd())) && stdio.Getenv("NO_COLOR") == ""}
+	colour := onTerminal(stdio.Out) && stdio.Getenv("NO_COLOR") == "" && stdio.Getenv("TERM") != "dumb"
+	return &page{out: stdio.Out, shown: map[digest.Digest]bool{}, colour: colour}
 }
 
 func (p *page) line(indent int, label, format string, args ...any) {
@@ -61,7 +59,11 @@ func printDecision(stdio Stdio, form string, d *decision.Decision) error {
 		return printJSON(stdio.Out, d)
 	}
 	p := newPage(stdio)
-	p.head(d.Verdict, d.Image.String())
+	image := d.Image
+	if image.Name == image.Digest.String() { // an artifact of which there is the digest alone
+		image.Name, image.Digest = image.Digest.String(), ""
+	}
+	p.head(d.Verdict, image.String())
 	p.line(1, "reason", "%s", d.Reason)
 	if d.Code != "" {
 		p.line(1, "code", "%s", d.Code)
@@ -83,17 +85,38 @@ func printDecision(stdio Stdio, form string, d *decision.Decision) error {
 	for _, a := range d.Attestations {
 		p.attestation(a)
 	}
-	for _, c := range d.Checks {
-		// What the reason has said already is not said again.
-		if c.Outcome != decision.Pass && !strings.Contains(d.Reason, c.Detail) {
-			p.line(1, string(c.Outcome), "%s: %s: %s [%s]", c.Step, c.Object, c.Detail, c.Code)
-		}
-	}
+	p.checks(d)
 	for _, w := range d.Warnings {
 		p.line(1, "warning", "%s", w)
 	}
 	p.line(1, "requests", "%d", d.Requests)
 	return p.err
+}
+
+// checks lists what did not pass, once and unless the reason has said it. What
+// was no good about an image that is allowed all the same was passed over.
+func (p *page) checks(d *decision.Decision) {
+	said := map[string]bool{}
+	var kept []decision.Check
+	// A signature fails as a bundle, and then as what lies in that place: the
+	// place is what somebody can look up.
+	for _, c := range slices.Backward(d.Checks) {
+		if c.Outcome == decision.Pass || strings.Contains(d.Reason, c.Detail) {
+			continue
+		}
+		if c.Step == "trust" && said[c.Code+c.Detail] {
+			continue
+		}
+		said[c.Code+c.Detail] = true
+		kept = append(kept, c)
+	}
+	for _, c := range slices.Backward(kept) {
+		label := string(c.Outcome)
+		if d.Verdict == decision.Allow && c.Outcome == decision.Fail {
+			label = "passed over"
+		}
+		p.line(1, label, "%s: %s [%s]", c.Object, c.Detail, c.Code)
+	}
 }
 
 // signer says who made a claim, what it is and when.

@@ -29,10 +29,11 @@ A verification never renews anything: run plomb trust update by a timer. Where
 is not looked at.`,
 		Example: `  plomb trust update
   plomb trust show public-good`,
-		Args: cobra.NoArgs,
+		Args: aCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&f.dir, "trust-dir", envOr(stdio, "PLOMB_TRUST", trust.DefaultStore), "`FOLDER` of the instances (PLOMB_TRUST)")
+	_ = cmd.MarkPersistentFlagDirname("trust-dir")
 	cmd.AddCommand(trustUpdateCommand(&f, stdio), trustShowCommand(&f, stdio), trustListCommand(&f, stdio), trustExportCommand(&f, stdio))
 	return cmd
 }

@@ -68,7 +68,7 @@ Exit status: 0 done, 2 one could not be renewed and is what it was, 64 wrong usa
 	flags.StringVar(&f.root, "root", "", "`FILE` with the root.json to begin with; another than before begins anew")
 	flags.StringVar(&f.targets, "targets", "", "`FOLDER` of targets in the repository (targets)")
 	flags.StringVar(&f.target, "target", "", "target `NAME` of the trusted root (trusted_root.json)")
-	flags.DurationVar(&f.grace, "grace", trust.DefaultGrace, "how long the root may be used after the repository's metadata expired")
+	flags.DurationVar(&f.grace, "grace", trust.DefaultGrace, "`TIME` that the root may be used after the repository's metadata expired")
 	flags.StringVar(&f.from, "from", "", "install this trusted_root.json `FILE`, - is standard input")
 	flags.DurationVar(&f.timeout, "timeout", trustTimeout, "give up on an instance after this `TIME`")
 	return cmd
@@ -136,6 +136,7 @@ func (f *trustUpdateFlags) updateAll(cmd *cobra.Command, args []string, stdio St
 	for _, name := range names {
 		if err := f.update(cmd, name, stdio); err != nil {
 			note(stdio, "%v", err)
+			note(stdio, "%s", f.left(name))
 			failed = true
 		}
 	}
@@ -143,6 +144,20 @@ func (f *trustUpdateFlags) updateAll(cmd *cobra.Command, args []string, stdio St
 		return errExit(exitUndecided)
 	}
 	return nil
+}
+
+// left says what a failed update leaves, and what to do where that is nothing.
+func (f *trustUpdateFlags) left(name string) string {
+	i := f.store().Report([]string{name}, time.Now()).Instances[0]
+	switch {
+	case i.State == nil && i.Contents == nil:
+		return name + ": nothing is installed; where there is no network, plomb trust update " + name + " --from trusted_root.json installs a file"
+	case !i.Usable:
+		return name + ": the last root cannot be used any more; see plomb trust show " + name
+	case i.UsableUntil.IsZero():
+		return name + ": the installed root stays in force"
+	}
+	return name + ": the last good root stays in force, until " + i.UsableUntil.UTC().Format(time.RFC3339) + " at most"
 }
 
 // isFile says of an instance that nobody can renew it.

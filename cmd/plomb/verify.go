@@ -51,22 +51,26 @@ func verifyCommand(stdio Stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [flags] IMAGE",
 		Short: "Verify that an image was built and signed by somebody the policy names",
-		Long: `verify decides about one image: it finds the signature that travels inside the
-image index, verifies its certificate, log entry and timestamp, checks that it
-is about this very image, and asks the policy whether the signer is welcome.
+		Long: `verify decides about one image: it finds signatures inside the image index, among
+the referrers and under cosign's tags, verifies certificate or key, log entry and
+timestamp, checks that they are about this very image, and asks the policy whether
+a signer is welcome. It reads what plomb, cosign, GitHub and notation sign.
 
 IMAGE is a reference with or without digest, or oci-layout:DIR[:TAG].
 
 Of an allowed image it then lists the attestations, such as SBOMs, and whether
 the signed provenance names each of them. They do not change the verdict.
 
-Without --policy and PLOMB_POLICY, name the one signer you want with the
---certificate-* flags; given, they take the place of the policy folder.
+Without --policy and PLOMB_POLICY, name the one signer you want with --key or the
+--certificate-* flags; given, they take the place of the policy folder. Signatures
+of the Notary Project need an ImagePolicy. What a refused image would need says
+plomb policy explain, with the same flags.
 
 Exit status: 0 allowed, 1 denied, 2 undecided, 64 wrong usage. With
 --require-signed-attestations also 1 for an allowed image whose SBOMs are not
 the signed ones, and 2 if that could not be told.`,
 		Example: `  plomb verify registry.example/shop/app:v1
+  plomb verify --key release.pub registry.example/shop/app:v1
   plomb verify --policy ./policy --output json registry.example/shop/app@sha256:…
   plomb verify --certificate-oidc-issuer https://token.actions.githubusercontent.com \
     --certificate-identity https://github.com/shop/app/.github/workflows/release.yml@refs/heads/main \
@@ -92,11 +96,14 @@ func (f *verifyFlags) registerTrust(cmd *cobra.Command, stdio Stdio) {
 	f.registerSigner(cmd, stdio)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.policies, "policy", nil, "policy file or folder `PATH`, may be repeated (PLOMB_POLICY, else "+defaultPolicy+")")
-	flags.StringVar(&f.noMatch, "no-match-policy", envOr(stdio, "PLOMB_NO_MATCH_POLICY", "deny"), "what becomes of an image that no policy is about: `deny`, warn or allow (PLOMB_NO_MATCH_POLICY)")
+	flags.StringVar(&f.noMatch, "no-match-policy", envOr(stdio, "PLOMB_NO_MATCH_POLICY", "deny"), "`VERDICT` on an image that no policy is about: deny, warn or allow (PLOMB_NO_MATCH_POLICY)")
+	_ = cmd.RegisterFlagCompletionFunc("no-match-policy", cobra.FixedCompletions([]string{"deny", "warn", "allow"}, cobra.ShellCompDirectiveNoFileComp))
 	flags.StringVar(&f.platform, "platform", "", "verify what a node of this `OS/ARCH` could run, not what this machine could")
+	_ = cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64", "linux/arm/v7", "linux/ppc64le", "linux/riscv64", "linux/s390x"}, cobra.ShellCompDirectiveNoFileComp))
 	flags.StringVar(&f.name, "name", "", "`NAME` that policies see, for an image in a folder")
 	flags.BoolVar(&f.offline, "offline", false, "make no network request")
 	flags.StringVar(&f.notation, "notation-dir", envOr(stdio, "PLOMB_NOTATION", defaultNotation), "`FOLDER` with trust stores and revocation lists for Notary Project signatures (PLOMB_NOTATION)")
+	_ = cmd.MarkFlagDirname("notation-dir")
 }
 
 // registerSigner adds the flags that name the one signer, and what has to vouch
@@ -105,12 +112,15 @@ func (f *verifyFlags) registerSigner(cmd *cobra.Command, stdio Stdio) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.trustedRoot, "trusted-root", envOr(stdio, "PLOMB_TRUSTED_ROOT", ""), "trusted_root.json `FILE` (PLOMB_TRUSTED_ROOT, else "+defaultTrustedRoot+", else all instances of --trust-dir)")
 	flags.StringVar(&f.trustStore, "trust-dir", envOr(stdio, "PLOMB_TRUST", trust.DefaultStore), "`FOLDER` with trust instances, see plomb trust (PLOMB_TRUST)")
+	_ = cmd.MarkFlagDirname("trust-dir")
+	_ = cmd.MarkFlagFilename("trusted-root", "json")
 	flags.StringVar(&f.identity, "certificate-identity", "", "`SUBJECT` the certificate must have")
 	flags.StringVar(&f.identityRegExp, "certificate-identity-regexp", "", "`REGEXP` for the subject, matches anywhere unless anchored")
 	flags.StringVar(&f.issuer, "certificate-oidc-issuer", "", "`ISSUER` the certificate must have")
 	flags.StringVar(&f.issuerRegExp, "certificate-oidc-issuer-regexp", "", "`REGEXP` for the issuer, matches anywhere unless anchored")
 	flags.StringArrayVar(&f.keys, "key", nil, "`FILE` with public keys in PEM, any of which may have signed; may be repeated")
 	flags.StringVar(&f.hash, "signature-digest-algorithm", "", "`HASH` that --key signs: sha256, sha384 or sha512; else the one that goes with the key")
+	_ = cmd.RegisterFlagCompletionFunc("signature-digest-algorithm", cobra.FixedCompletions([]string{"sha256", "sha384", "sha512"}, cobra.ShellCompDirectiveNoFileComp))
 	flags.BoolVar(&f.requireLog, "require-tlog", false, "with --key: demand an entry in a trusted transparency log")
 	flags.BoolVar(&f.ignoreLog, "insecure-ignore-tlog", false, "demand no log entry for a certificate; a timestamp must then tell the time of signing")
 	flags.BoolVar(&f.useTimestamps, "use-signed-timestamps", false, "demand a timestamp by a trusted authority")
@@ -138,6 +148,9 @@ func (f *verifyFlags) run(cmd *cobra.Command, arg string, stdio Stdio) error {
 	}
 	if d.Verdict == decision.Allow {
 		return f.attested(d, stdio)
+	}
+	if f.output == "text" && onTerminal(stdio.Err) {
+		note(stdio, "plomb policy explain, with the same flags, says what would let it pass")
 	}
 	return exitWith(d)
 }
@@ -202,6 +215,7 @@ func loadAll(paths []string) (*policy.Set, error) {
 
 // decide always has a decision: what goes wrong before verify is one as well.
 func (f *verifyFlags) decide(ctx context.Context, arg string, matcher platforms.Matcher, policies policySource, stdio Stdio) *decision.Decision {
+	defer f.waiting(arg, stdio).stop()
 	req, refused := f.request(ctx, arg, matcher, policies, stdio)
 	if refused != nil {
 		return refused

@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -39,11 +40,19 @@ makes no network request.
 FILE_OR_DIGEST is the artifact, or sha256:HEX if there is no file of that name.
 A bundle with a statement is accepted if one of its subjects is the artifact.
 
+A certificate needs a trusted root: that of the public Sigstore after plomb trust
+update public-good, or a file with --trusted-root. A key needs none, unless a log
+entry or a timestamp is asked for.
+
 Exit status: 0 allowed, 1 denied, 2 undecided, 64 wrong usage.`,
 		Example: `  plomb verify-bundle --bundle app.tar.gz.sigstore.json \
     --certificate-identity https://github.com/shop/app/.github/workflows/release.yml@refs/tags/v1 \
     --certificate-oidc-issuer https://token.actions.githubusercontent.com app.tar.gz
-  plomb verify-bundle --bundle sbom.sigstore.json --key release.pub sha256:…`,
+  plomb verify-bundle --bundle sbom.sigstore.json --key release.pub sha256:…
+  plomb verify-bundle --bundle app.sigstore.json --trusted-root trusted_root.json \
+    --certificate-identity release@shop.example --certificate-oidc-issuer https://login.shop.example app
+  cosign sign-blob --bundle app.sigstore.json app    # makes such a bundle`,
+		SuggestFor: []string{"verify-blob", "verify-blob-attestation"},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("give one FILE_OR_DIGEST, not %d", len(args))
@@ -54,7 +63,7 @@ Exit status: 0 allowed, 1 denied, 2 undecided, 64 wrong usage.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&bundle, "bundle", "", "Sigstore bundle `FILE`")
-	_ = cmd.MarkFlagRequired("bundle")
+	_ = cmd.MarkFlagFilename("bundle", "json", "sigstore", "bundle")
 	f.registerSigner(cmd, stdio)
 	f.registerOutput(cmd)
 	return cmd
@@ -69,6 +78,9 @@ func (f *verifyFlags) runBundle(cmd *cobra.Command, bundle, arg string, stdio St
 	}
 	if err := f.checkSigner(); err != nil {
 		return err
+	}
+	if bundle == "" {
+		return errors.New("give the Sigstore bundle with --bundle FILE")
 	}
 	if !f.byIdentity() && !f.byKey() {
 		return errors.New("who may sign? Give --certificate-identity and --certificate-oidc-issuer, or --key")
@@ -95,7 +107,7 @@ func (f *verifyFlags) decideBundle(ctx context.Context, bundle, arg string, poli
 	}
 	req := verify.BlobRequest{Name: arg, Where: bundle, Policy: set, Trust: f.roots()}
 	if req.Bundle, err = limit.ReadFile(bundle, provenance.MaxBundleSize); err != nil {
-		return refused(err)
+		return refused(fmt.Errorf("--bundle: %w", err))
 	}
 	if req.Artifact, req.Digests, err = artifact(arg); err != nil {
 		return refused(err)
@@ -110,6 +122,12 @@ func artifact(arg string) ([]byte, []digest.Digest, error) {
 		return nil, []digest.Digest{dgst}, nil
 	}
 	data, err := limit.ReadFile(arg, maxArtifact)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("%w; it is no digest either: write that as sha256: and 64 hexadecimal digits", err)
+	}
+	if errors.Is(err, limit.ErrTooLarge) {
+		return nil, nil, fmt.Errorf("%w; give its digest, sha256:HEX", err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,12 +3,17 @@
 package main
 
 import (
+	"io"
+	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // progress tells somebody who has waited for a second what for, and again
-// whenever that is something else a second later.
+// whenever that is something else a second later. Who reads a file or a log
+// later is told nothing.
 type progress struct {
 	mu   sync.Mutex
 	what string
@@ -16,8 +21,24 @@ type progress struct {
 	done chan struct{}
 }
 
+// waitFor begins to wait for one thing.
+func waitFor(stdio Stdio, what string) *progress {
+	p := startProgress(stdio)
+	p.now(what)
+	return p
+}
+
+func onTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 func startProgress(stdio Stdio) *progress {
 	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
+	if !onTerminal(stdio.Err) {
+		close(p.done)
+		return p
+	}
 	go func() {
 		defer close(p.done)
 		tick := time.NewTicker(time.Second)
