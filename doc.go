@@ -43,13 +43,17 @@
 //	verify/notation        Notary Project envelope → payload and signer
 //	verify/binding         what was signed → a claim about this very manifest
 //	verify/claim           what policies see of verified evidence
-//	verify/policy          is the signer welcome?
+//	verify/policy          are the claims enough? Its documents (spec), its languages
+//	                       (cel, cue, rego), its importers
 //	verify/byproducts      which attestations beside the image the provenance names
 //	verify/decision        the outcome, as data
 //
 // An operator's command line asks the same library:
 //
-//	cmd/plomb              plomb verify, inspect, sbom, provenance, attach, reproduce
+//	cmd/plomb              plomb verify, inspect, policy, trust, sbom, provenance, …
+//	verify/policytest      a policy judges claims out of files
+//	verify/explain         what would make a refused image pass
+//	verify/trust/tuf       a TUF repository → trusted root, by command alone
 //	verify/inspect         what an image carries, without judging
 //	verify/documents       its signed provenance, and the SBOMs that it names
 //	verify/attach          its bundle, published once more as an OCI referrer
