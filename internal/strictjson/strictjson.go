@@ -26,13 +26,19 @@ var ErrStrict = errors.New("strict JSON")
 
 // Unmarshal decodes data into v. Fields that v does not have are errors.
 func Unmarshal(data []byte, v any) error {
-	if err := Check(data); err != nil {
-		return err
+	quick := harmless(data, spellingsOf(v))
+	if !quick {
+		if err := checkSlowly(data); err != nil {
+			return err
+		}
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
 		return fmt.Errorf("%w: %w", ErrStrict, err)
+	}
+	if quick {
+		return nil
 	}
 	return checkNames(data, v)
 }
@@ -41,11 +47,17 @@ func Unmarshal(data []byte, v any) error {
 // extend, such as OCI manifests: unknown fields pass, everything else that
 // Check refuses is still refused.
 func UnmarshalOpen(data []byte, v any) error {
-	if err := Check(data); err != nil {
-		return err
+	quick := harmless(data, spellingsOf(v))
+	if !quick {
+		if err := checkSlowly(data); err != nil {
+			return err
+		}
 	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("%w: %w", ErrStrict, err)
+	}
+	if quick {
+		return nil
 	}
 	return checkNames(data, v)
 }
@@ -54,6 +66,14 @@ func UnmarshalOpen(data []byte, v any) error {
 // encoding/json matches field names without regard to case, so keys that
 // differ only in case count as repeated.
 func Check(data []byte) error {
+	if harmless(data, nil) {
+		return nil
+	}
+	return checkSlowly(data)
+}
+
+// checkSlowly is Check with a reason.
+func checkSlowly(data []byte) error {
 	if !utf8.Valid(data) {
 		return fmt.Errorf("%w: invalid UTF-8", ErrStrict)
 	}
