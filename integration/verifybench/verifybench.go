@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/plombproject/plomb/integration/stand"
@@ -94,7 +95,7 @@ func Measure(ctx context.Context, opts Options) (r Result, err error) {
 			if err != nil {
 				return r, err
 			}
-			b.say("%s, %s: %d requests", k.name, p.name, len(requests))
+			b.say("%s, %s: %d requests: %s", k.name, p.name, len(requests), strings.Join(requests, ", "))
 			b.result.Processes = append(b.result.Processes, Process{
 				Image: k.name, Program: p.name, Requests: requests, Printed: printed, against: k.against,
 			})
