@@ -72,9 +72,6 @@ func (f *policyCheckFlags) run(args []string, stdio Stdio) error {
 		}
 	} else {
 		report.Policies = len(set.Policies())
-		if report.Policies == 0 && len(set.TrustRoots()) == 0 {
-			report.Faults = append(report.Faults, set.Where()+": there is no policy: write an ImagePolicy or a ClusterImagePolicy, plomb policy schema has the form")
-		}
 		report.Faults = append(report.Faults, unusable(set)...)
 		report.Risks = append(report.Risks, f.risks(set)...)
 	}
@@ -89,6 +86,12 @@ func (f *policyCheckFlags) run(args []string, stdio Stdio) error {
 
 func (f *policyCheckFlags) risks(set *policy.Set) []explain.Risk {
 	var risks []explain.Risk
+	if len(set.Policies()) == 0 && len(set.TrustRoots()) == 0 {
+		risks = append(risks, explain.Risk{
+			Level: explain.Warning, Code: "no-policy", Origin: set.Where(),
+			Text: "there is no policy, so every image is refused: write an ImagePolicy or a ClusterImagePolicy",
+		})
+	}
 	for _, r := range explain.Risks(set, time.Now()) {
 		if !f.quiet || r.Level != explain.Note {
 			risks = append(risks, r)

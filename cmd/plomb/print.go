@@ -200,7 +200,11 @@ func (p *page) platform(pl inspect.Platform) {
 		p.foretold(b.Foretold, pl.Manifest)
 	}
 	for _, a := range pl.Attestations {
-		p.line(1, "attestation", "%s, %d bytes, %s (%s)", a.PredicateType, a.Size, a.Digest, words(claims[a.Claim], a.Name))
+		claim := words(claims[a.Claim], a.Name)
+		if len(pl.Bundles) == 0 && a.Claim == inspect.NotNamed {
+			claim = "there is no statement to name it"
+		}
+		p.line(1, "attestation", "%s, %d bytes, %s (%s)", a.PredicateType, a.Size, a.Digest, claim)
 	}
 }
 
@@ -238,10 +242,17 @@ func (p *page) bundle(b inspect.Bundle) {
 	}
 }
 
+// formats are the forms of signatures other than bundles.
+var formats = map[string]string{
+	"legacy":                "(cosign's old form)",
+	"application/jose+json": "(Notary Project)",
+	"application/cose":      "(Notary Project)",
+}
+
 // signedBy says whom a signature names, and by what it is bound.
 func (p *page) signedBy(b inspect.Bundle) {
 	if b.Format != "bundle" {
-		p.line(2, "format", "%s", b.Format)
+		p.line(2, "format", "%s", words(b.Format, formats[b.Format]))
 	}
 	switch {
 	case b.Subject != "":

@@ -33,13 +33,13 @@ func TestProgress(t *testing.T) {
 	args := []string{"verify", "--timeout", "1500ms", "--policy", filepath.Join(dir, "policy.yaml"), image}
 	status := Main(context.Background(), args, Stdio{Out: &out, Err: terminal, Getenv: nothing})
 	require.Equal(t, exitUndecided, status)
-	require.NotContains(t, out.String(), "waiting")
+	require.NotContains(t, out.String(), "plomb: waiting for")
 	line, err := bufio.NewReader(control).ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "plomb: waiting for "+image+", 1.5s at most", strings.TrimSpace(line))
 
 	Main(context.Background(), []string{"inspect", "--timeout", "1200ms", image}, Stdio{Out: &out, Err: &errs, Getenv: nothing})
-	require.NotContains(t, errs.String(), "waiting")
+	require.NotContains(t, errs.String(), "plomb: waiting for")
 }
 
 // Colours are for terminals, and for those who want them.
