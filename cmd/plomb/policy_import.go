@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,6 +104,9 @@ func (f *policyImportFlags) write(text []byte, stdio Stdio) error {
 	}
 	name := filepath.Join(f.folder, "imported-"+f.from+".yaml")
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: %s is there already, and somebody may have edited it: remove it, or give another --output-dir", errFailed, name)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errFailed, err)
 	}
