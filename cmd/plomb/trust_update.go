@@ -38,14 +38,14 @@ func trustUpdateCommand(common *trustFlags, stdio Stdio) *cobra.Command {
 		Long: `update asks the TUF repository of an instance for its trusted root, and checks
 everything that it gets against what it got before. If anything is wrong, the
 last good root stays. Without NAME it renews every instance that comes from a
-repository, or public-good if there is none.
+repository, or installs public-good if there is no instance at all.
 
 public-good, the Sigstore for everybody, is known. github, that of attestations
 for private repositories, needs --root the first time; every other instance needs
 --mirror and --root. Afterwards the name is enough.
 
 --from installs a trusted_root.json as it is, without a network. Nobody renews
-it; the next update of the same name replaces it.
+it; the next update that names it replaces it.
 
 Exit status: 0 done, 2 one could not be renewed and is what it was, 64 wrong usage.`,
 		Example: `  plomb trust update
@@ -126,11 +126,14 @@ func (f *trustUpdateFlags) updateAll(cmd *cobra.Command, args []string, stdio St
 	if err != nil {
 		return err
 	}
-	if len(args) == 0 {
-		names = slices.DeleteFunc(names, f.isFile)
-	}
 	if len(names) == 0 {
 		names = []string{tuf.PublicGood}
+	} else if len(args) == 0 {
+		// A file is never replaced unasked: it may have been installed to take
+		// back trust in an authority.
+		if names = slices.DeleteFunc(names, f.isFile); len(names) == 0 {
+			note(stdio, "nothing to renew: the instances in %s are files; see plomb trust list", f.dir)
+		}
 	}
 	failed := false
 	for _, name := range names {
