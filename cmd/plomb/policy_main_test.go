@@ -140,7 +140,7 @@ func TestPolicyImport(t *testing.T) {
 	// What is there may have been edited.
 	status, _, errs = run(t, "import", "--from", "containers-policy", "-o", dir, file)
 	require.Equal(t, exitUndecided, status)
-	require.Contains(t, errs, "exists")
+	require.Contains(t, errs, "is there already")
 
 	gpg := write(t, dir, "gpg.json", `{"default":[{"type":"signedBy","keyPath":"/k"}]}`)
 	status, out, errs = run(t, "import", "--from", "containers-policy", gpg)
