@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 	"github.com/plombproject/plomb/verify/policy"
 	"github.com/plombproject/plomb/verify/trust"
 )
+
+// noMatches are the values of --no-match-policy.
+var noMatches = []string{"deny", "warn", "allow"}
 
 // policySource reads the policy that the command line means.
 type policySource func() (*policy.Set, error)
@@ -97,7 +101,7 @@ func (f *verifyFlags) registerTrust(cmd *cobra.Command, stdio Stdio) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.policies, "policy", nil, "policy file or folder `PATH`, may be repeated (PLOMB_POLICY, else "+defaultPolicy+")")
 	flags.StringVar(&f.noMatch, "no-match-policy", envOr(stdio, "PLOMB_NO_MATCH_POLICY", "deny"), "`VERDICT` on an image that no policy is about: deny, warn or allow (PLOMB_NO_MATCH_POLICY)")
-	_ = cmd.RegisterFlagCompletionFunc("no-match-policy", cobra.FixedCompletions([]string{"deny", "warn", "allow"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("no-match-policy", cobra.FixedCompletions(noMatches, cobra.ShellCompDirectiveNoFileComp))
 	flags.StringVar(&f.platform, "platform", "", "verify what a node of this `OS/ARCH` could run, not what this machine could")
 	_ = cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64", "linux/arm/v7", "linux/ppc64le", "linux/riscv64", "linux/s390x"}, cobra.ShellCompDirectiveNoFileComp))
 	flags.StringVar(&f.name, "name", "", "`NAME` that policies see, for an image in a folder")
@@ -181,6 +185,9 @@ func (f *verifyFlags) checkUsage(arg string) (platforms.Matcher, error) {
 	}
 	if _, err := evidence.ParseReference(arg); err != nil && !isLayout(arg) {
 		return nil, err
+	}
+	if !slices.Contains(noMatches, f.noMatch) {
+		return nil, fmt.Errorf("--no-match-policy is %q, want %s", f.noMatch, strings.Join(noMatches, ", "))
 	}
 	if f.requireSigned && !f.attestations {
 		return nil, errors.New("--require-signed-attestations needs --attestations")
