@@ -30,7 +30,7 @@ type documentFlags struct {
 }
 
 // trustHelp is the same for all of them.
-const trustHelp = `With --policy, PLOMB_POLICY or --certificate-* flags the image is verified first,
+const trustHelp = `With --policy, PLOMB_POLICY, --key or --certificate-* the image is verified first,
 and only what the signature covers is shown. Without, a line on standard error
 says that nothing was verified.`
 
@@ -76,7 +76,7 @@ func (f *documentFlags) find(ctx context.Context, req *verify.Request, matcher p
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errFailed, err)
 		}
-		note(stdio, "not verified: who signed this was not checked; give --policy, or --certificate-identity and --certificate-oidc-issuer")
+		note(stdio, "not verified: who signed this was not checked; give --policy, --key, or --certificate-identity and --certificate-oidc-issuer")
 		return img, nil
 	}
 	img, d, err := documents.Open(ctx, *req)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command plomb is the operators' tool: it verifies and inspects sealed
-// images, and shows what they say of themselves. One file per command, each of which reads flags, calls the library
+// Command plomb is the operators' tool: it verifies and inspects signed images
+// and bundles, works on policies and trusted roots, and shows what images say of
+// themselves. One file per command, each of which reads flags, calls the library
 // once and prints.
 package main
 
@@ -74,10 +75,10 @@ func Main(ctx context.Context, args []string, stdio Stdio) int {
 func newCommand(stdio Stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plomb",
-		Short: "Verify and inspect sealed container images",
-		Long: `plomb verifies and inspects container images that were sealed while they were
-built: who built them, from what, what is in them, and whether they are still what
-was built.
+		Short: "Verify and inspect signed container images",
+		Long: `plomb verifies and inspects container images, those that plomb sealed while they
+were built and those that cosign, GitHub or notation signed: who built and signed
+them, from what, what is in them, and whether they are still what was built.
 
 Exit status:
   0   done; verify: the image is allowed
