@@ -39,8 +39,9 @@ type checkReport struct {
 func policyCheckCommand(stdio Stdio) *cobra.Command {
 	var f policyCheckFlags
 	cmd := &cobra.Command{
-		Use:   "check [flags] PATH...",
-		Short: "Find faults and risks in policies",
+		Use:        "check [flags] PATH...",
+		Short:      "Find faults and risks in policies",
+		SuggestFor: []string{"lint", "validate"},
 		Long: `check reads policy files and folders as plomb verify does, and reports every
 fault with file and line. All PATHs together are one set of policies.
 
