@@ -50,8 +50,13 @@ func Blob(ctx context.Context, req BlobRequest) *decision.Decision {
 		Policy: req.Policy, Trust: req.Trust, Now: req.Now,
 	})
 	r.d.Basis.Policy = req.Policy.Digest()
+	wanted := false
 	for _, p := range req.Policy.Policies() {
 		r.rules = append(r.rules, &rule{policy: p})
+		wanted = wanted || p.NeedsEvidence() && p.Mode == policy.Enforce
+	}
+	if !wanted {
+		return r.refused(fmt.Errorf("%w: no policy that is enforced wants a signature", ErrRequest))
 	}
 	if err := r.believeAll(); err != nil {
 		return r.conclude(ctx, err)

@@ -52,17 +52,26 @@ func (d *dossier) chain(ctx context.Context, c claim.Claim) ([]claim.Claim, erro
 	return claims, nil
 }
 
-// chained is a statement of a signed attestation manifest that is about the
-// image.
-func (d *dossier) chained(ctx context.Context, attestations digest.Digest, predicateType string) ([]byte, error) {
+// chained are the statements of a signed attestation manifest, all of which have
+// to be about the image.
+func (d *dossier) chained(ctx context.Context, attestations digest.Digest, predicateType string) ([][]byte, error) {
 	entries, err := d.statements(ctx, attestations)
 	if err != nil {
 		return nil, err
 	}
+	var list [][]byte
 	for _, e := range entries {
-		if e.PredicateType == predicateType {
-			return d.statement(ctx, e)
+		if e.PredicateType != predicateType {
+			continue
 		}
+		predicate, err := d.statement(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, predicate)
+	}
+	if list != nil {
+		return list, nil
 	}
 	return nil, fmt.Errorf("%w: attestation manifest %s holds no %s", policy.ErrByproduct, attestations, predicateType)
 }

@@ -4,6 +4,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -26,6 +27,9 @@ type rule struct {
 	// refusal is nil if and only if the policy is satisfied.
 	refusal error
 	verdict decision.Verdict
+	// objected tells that the policy has looked at evidence, or at the digest,
+	// and refuses it.
+	objected bool
 	// before is the refusal that the policy passes over, because the image was
 	// verified before.
 	before error
@@ -58,31 +62,24 @@ func (r *run) refused(err error) *decision.Decision {
 func (r *run) judge(ctx context.Context, rule *rule, obstacle error) {
 	rule.verdict = decision.Allow
 	if len(r.found) == 0 {
-		j := rule.policy.Judge(ctx, r.nowhere(), nothing{})
-		switch {
-		case j.Satisfied() && !rule.policy.NeedsEvidence():
-			rule.authority = j.Authority
-		case !rule.policy.NeedsEvidence():
-			rule.refuse(worst(j.Reasons))
-		case obstacle != nil:
-			rule.refuse(obstacle)
-		default:
-			rule.refuse(ErrNotExamined)
-		}
+		r.judgeNowhere(ctx, rule, obstacle)
 	}
 	for _, d := range r.found {
 		j := rule.policy.Judge(ctx, d.file, d.evidence)
 		rule.judgements = append(rule.judgements, j)
-		if !j.Satisfied() {
-			reasons := d.reasons(rule, j)
-			if r.unusable != nil {
-				// A root that cannot be used might have vouched for it.
-				reasons = append(reasons, r.unusable)
+		if j.Satisfied() {
+			if rule.authority == nil {
+				rule.authority = j.Authority
 			}
-			rule.refuse(r.inTime(ctx, worst(reasons)))
-		} else if rule.authority == nil {
-			rule.authority = j.Authority
+			continue
 		}
+		rule.objects(j.Reasons)
+		reasons := d.reasons(rule, j)
+		if r.unusable != nil {
+			// A root that cannot be used might have vouched for it.
+			reasons = append(reasons, r.unusable)
+		}
+		rule.refuse(r.inTime(ctx, worst(reasons)))
 	}
 	rule.passOver(r.verifiedBefore())
 }
@@ -99,6 +96,36 @@ func (d *dossier) reasons(r *rule, j policy.Judgement) []error {
 		reasons = []error{fmt.Errorf("%w: no signature of a form that this policy asks for", ErrUnsigned)}
 	}
 	return reasons
+}
+
+// judgeNowhere decides what a policy says without a single manifest: that of an
+// image which it admits or refuses without evidence, or which could not be had.
+func (r *run) judgeNowhere(ctx context.Context, rule *rule, obstacle error) {
+	j := rule.policy.Judge(ctx, r.nowhere(), nothing{})
+	rule.objects(j.Reasons)
+	switch {
+	case j.Satisfied() && !rule.policy.NeedsEvidence():
+		rule.authority = j.Authority
+	case !rule.policy.NeedsEvidence():
+		rule.refuse(worst(j.Reasons))
+	case obstacle != nil:
+		rule.refuse(obstacle)
+	default:
+		rule.refuse(ErrNotExamined)
+	}
+}
+
+// objects notes what the policy itself says against an image. A denial by
+// digest is final: that something else could not be checked is no excuse.
+func (r *rule) objects(reasons []error) {
+	for _, err := range reasons {
+		if _, verdict, _ := classify(err); verdict == deny {
+			r.objected = true
+		}
+		if errors.Is(err, policy.ErrDeniedImage) {
+			r.refuse(err)
+		}
+	}
 }
 
 // nowhere is the case of a policy that is judged without a manifest.
@@ -119,9 +146,10 @@ func (r *rule) refuse(err error) {
 }
 
 // passOver admits what could not be checked and was allowed before, where the
-// policy says so. What was checked and is bad stays refused.
+// policy says so. What it has looked at and refuses stays refused, whatever else
+// could not be had: else a registry could pardon an image by an outage.
 func (r *rule) passOver(before bool) {
-	if r.verdict == undecided && before && r.policy.AllowsIfVerifiedBefore() {
+	if r.verdict == undecided && !r.objected && before && r.policy.AllowsIfVerifiedBefore() {
 		r.before, r.refusal, r.verdict = r.refusal, nil, decision.Allow
 	}
 }

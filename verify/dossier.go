@@ -44,9 +44,9 @@ type dossier struct {
 	materials  map[string]error
 }
 
-// fetched is a document that was looked for once.
+// fetched are documents that were looked for once.
 type fetched struct {
-	data []byte
+	list [][]byte
 	err  error
 }
 
@@ -106,19 +106,19 @@ func (d *dossier) Config(ctx context.Context) ([]byte, error) {
 	return d.config, d.configErr
 }
 
-// Byproduct implements policy.Evidence.
-func (d *dossier) Byproduct(ctx context.Context, c claim.Claim, predicateType string) ([]byte, error) {
-	key := c.Evidence.String() + " " + predicateType
+// Byproducts implements policy.Evidence.
+func (d *dossier) Byproducts(ctx context.Context, c claim.Claim, predicateType string) ([][]byte, error) {
+	key := c.Evidence.String() + " " + string(c.Scope) + " " + c.Subject.String() + " " + predicateType
 	if _, ok := d.byproducts[key]; !ok {
-		data, err := d.findByproduct(ctx, c, predicateType)
-		d.byproducts[key] = fetched{data, d.run.inTime(ctx, err)}
+		list, err := d.findByproducts(ctx, c, predicateType)
+		d.byproducts[key] = fetched{list, d.run.inTime(ctx, err)}
 	}
-	return d.byproducts[key].data, d.byproducts[key].err
+	return d.byproducts[key].list, d.byproducts[key].err
 }
 
-// findByproduct looks among the attestations beside the image for the one that
-// the claim vouches for.
-func (d *dossier) findByproduct(ctx context.Context, c claim.Claim, predicateType string) ([]byte, error) {
+// findByproducts looks among the attestations beside the image for those that the
+// claim vouches for.
+func (d *dossier) findByproducts(ctx context.Context, c claim.Claim, predicateType string) ([][]byte, error) {
 	if c.Scope == claim.Chain {
 		return d.chained(ctx, c.Subject, predicateType)
 	}
@@ -130,7 +130,7 @@ func (d *dossier) findByproduct(ctx context.Context, c claim.Claim, predicateTyp
 		return nil, fmt.Errorf("%w: the provenance cannot be read: %w", policy.ErrByproduct, err)
 	}
 	subject := byproducts.Subject{Manifest: d.file.Manifest, Platform: d.file.Platform, Siblings: d.manifest.Siblings}
-	list, data, err := byproducts.Find(ctx, d.run.req.Location, subject, &p, func(a byproducts.Attestation) bool {
+	list, found, err := byproducts.FindAll(ctx, d.run.req.Location, subject, &p, func(a byproducts.Attestation) bool {
 		return a.PredicateType == predicateType
 	})
 	if err != nil {
@@ -140,7 +140,7 @@ func (d *dossier) findByproduct(ctx context.Context, c claim.Claim, predicateTyp
 		// What is there and not named (it has a layer) does no harm beside what
 		// is; but if one of several is named and not there, the registry could
 		// have left out the one that says more.
-		if a.PredicateType != predicateType || data != nil && a.Layer != "" {
+		if a.PredicateType != predicateType || found != nil && a.Layer != "" {
 			continue
 		}
 		if a.Status == byproducts.Unknown {
@@ -148,8 +148,8 @@ func (d *dossier) findByproduct(ctx context.Context, c claim.Claim, predicateTyp
 		}
 		return nil, fmt.Errorf("%w: %s is %s: %s", policy.ErrByproduct, predicateType, a.Status, a.Reason)
 	}
-	if data != nil {
-		return data, nil
+	if found != nil {
+		return found, nil
 	}
 	return nil, fmt.Errorf("%w: the provenance names no %s", policy.ErrByproduct, predicateType)
 }
@@ -161,7 +161,7 @@ func (nothing) Claims(policy.Trust) []claim.Claim { return nil }
 
 func (nothing) Config(context.Context) ([]byte, error) { return nil, ErrNotExamined }
 
-func (nothing) Byproduct(context.Context, claim.Claim, string) ([]byte, error) {
+func (nothing) Byproducts(context.Context, claim.Claim, string) ([][]byte, error) {
 	return nil, ErrNotExamined
 }
 

@@ -55,55 +55,45 @@ func identify(c evidence.Candidate) string {
 	return string(form(c)) + " " + c.Digest.String() + " " + c.Attestations.String() + " " + document.Digest(c.Payload).String()
 }
 
-// candidates goes through all sources, at most MaxCandidates signatures.
+// candidates goes through all sources of the image, then those that policies
+// name; at most MaxCandidates signatures of each place, so that whoever may write
+// to one cannot hide what is in another.
 func (r *run) candidates(ctx context.Context, d *dossier) func(func(evidence.Candidate, error) bool) {
 	subject := evidence.Subject{Entry: d.manifest.Entry, Siblings: d.manifest.Siblings, Indexes: d.target.Indexes}
 	return func(yield func(evidence.Candidate, error) bool) {
-		n := 0
-		for source, err := range r.sources() {
+		if !few(ctx, r.req.Sources, subject, yield) {
+			return
+		}
+		for _, place := range r.furtherPlaces() {
+			location, err := r.locate(place.Repository)
 			if err != nil {
 				if !yield(evidence.Candidate{Where: "source of a policy"}, err) {
 					return
 				}
 				continue
 			}
-			for c, err := range source.Candidates(ctx, subject) {
-				if n++; n > evidence.MaxCandidates {
-					yield(evidence.Candidate{Where: c.Where}, fmt.Errorf("%w: more than %d", ErrManyCandidates, evidence.MaxCandidates))
-					return
-				}
-				if !yield(c, err) {
-					return
-				}
+			if !few(ctx, evidence.SourcesIn(location, place.TagPrefix), subject, yield) {
+				return
 			}
 		}
 	}
 }
 
-// sources are the places of the image itself, then those that policies name.
-// They are not bound to the policy that names them: what counts is who signed.
-func (r *run) sources() func(func(evidence.Source, error) bool) {
-	return func(yield func(evidence.Source, error) bool) {
-		for _, s := range r.req.Sources {
-			if !yield(s, nil) {
-				return
+// few yields what the sources of one place have, at most MaxCandidates. It
+// returns false when no more is wanted.
+func few(ctx context.Context, sources []evidence.Source, subject evidence.Subject, yield func(evidence.Candidate, error) bool) bool {
+	n := 0
+	for _, source := range sources {
+		for c, err := range source.Candidates(ctx, subject) {
+			if n++; n > evidence.MaxCandidates {
+				return yield(evidence.Candidate{Where: c.Where}, fmt.Errorf("%w: more than %d", ErrManyCandidates, evidence.MaxCandidates))
 			}
-		}
-		for _, place := range r.furtherPlaces() {
-			location, err := r.locate(place.Repository)
-			if err != nil {
-				if !yield(nil, err) {
-					return
-				}
-				continue
-			}
-			for _, source := range evidence.SourcesIn(location, place.TagPrefix) {
-				if !yield(source, nil) {
-					return
-				}
+			if !yield(c, err) {
+				return false
 			}
 		}
 	}
+	return true
 }
 
 // furtherPlaces are those that policies name, each once.

@@ -59,6 +59,8 @@ func (r *run) material(ctx context.Context, name string, dgst digest.Digest, pol
 	base := r.req
 	base.Name, base.Descriptor, base.Policy = name, ocispec.Descriptor{Digest: dgst}, set
 	base.Location, base.Sources, base.Attestations = location, nil, false
+	// What was allowed before was so under another policy.
+	base.VerifiedBefore = nil
 	inner := newRun(base)
 	inner.depth = r.depth + 1
 	decided := inner.decide(ctx)

@@ -211,7 +211,7 @@ func (v *verifiers) verify(ctx context.Context, r *run, c evidence.Candidate, ta
 			}
 			return binding.Signed{
 				Format: format, PayloadType: res.PayloadType, Payload: res.Payload, Digest: res.Digest,
-				Signer: res.Signer, SignedAt: res.SignedAt, Logged: res.Logged, Evidence: c.Digest, Where: c.Where,
+				Signer: res.Signer, SignedAt: res.SignedAt, SignedAfter: res.SignedAfter, Logged: res.Logged, Evidence: c.Digest, Where: c.Where,
 			}, nil
 		}
 		if worstErr == nil || rank(err) > rank(worstErr) {
@@ -231,7 +231,7 @@ func (v *verifiers) verifyNotation(ctx context.Context, r *run, c evidence.Candi
 	}
 	return binding.Signed{
 		Format: claim.Notation, Digest: res.Target.Digest, Annotations: res.Annotations,
-		Signer: res.Signer, SignedAt: res.SignedAt, Evidence: c.Digest, Where: c.Where,
+		Signer: res.Signer, SignedAt: res.SignedAt, SignedAfter: res.SignedAfter, Evidence: c.Digest, Where: c.Where,
 	}, nil
 }
 

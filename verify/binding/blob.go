@@ -20,7 +20,7 @@ import (
 func BindBlob(s Signed, digests []digest.Digest, whole bool) (*claim.Claim, error) {
 	c := &claim.Claim{
 		Kind: claim.Signature, Format: s.Format, Scope: claim.Artifact, Subject: digests[0],
-		Signer: s.Signer, SignedAt: s.SignedAt, Logged: s.Logged, Evidence: s.Evidence, Where: s.Where,
+		Signer: s.Signer, SignedAt: s.SignedAt, SignedAfter: s.SignedAfter, Logged: s.Logged, Evidence: s.Evidence, Where: s.Where,
 	}
 	switch {
 	case s.PayloadType == provenance.PayloadType:

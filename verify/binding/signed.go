@@ -44,8 +44,10 @@ type Signed struct {
 	// Annotations are key-value pairs that were signed along.
 	Annotations map[string]string
 
-	Signer   claim.Signer
-	SignedAt time.Time
+	Signer claim.Signer
+	// SignedAt and SignedAfter are as in claim.Claim.
+	SignedAt, SignedAfter time.Time
+
 	Logged   bool
 	Evidence digest.Digest
 	Where    string
@@ -57,7 +59,7 @@ type Signed struct {
 func Bind(s Signed, target Target) (*claim.Claim, error) {
 	c := &claim.Claim{
 		Kind: claim.Signature, Format: s.Format, Annotations: s.Annotations,
-		Signer: s.Signer, SignedAt: s.SignedAt, Logged: s.Logged, Evidence: s.Evidence, Where: s.Where,
+		Signer: s.Signer, SignedAt: s.SignedAt, SignedAfter: s.SignedAfter, Logged: s.Logged, Evidence: s.Evidence, Where: s.Where,
 	}
 	switch {
 	case s.PayloadType == provenance.PayloadType:

@@ -102,25 +102,37 @@ func Check(ctx context.Context, store document.Store, s Subject, p *slsa.Provena
 // several it is the one that the provenance names first: their order in the
 // index is the registry's.
 func Find(ctx context.Context, store document.Store, s Subject, p *slsa.Provenance, want func(Attestation) bool) ([]Attestation, []byte, error) {
+	list, found, err := FindAll(ctx, store, s, p, want)
+	if len(found) == 0 {
+		return list, nil, err
+	}
+	return list, found[0], err
+}
+
+// FindAll is Find for all that want takes, in the order of the provenance.
+func FindAll(ctx context.Context, store document.Store, s Subject, p *slsa.Provenance, want func(Attestation) bool) ([]Attestation, [][]byte, error) {
 	c := &check{store: store, budget: MaxTotal, named: named(s.Platform, p)}
 	entries, err := List(ctx, store, s)
 	if err != nil {
 		return nil, nil, err
 	}
 	found := []Attestation{}
-	var wanted []byte
-	first := len(c.named)
+	byPlace := make([][]byte, len(c.named))
 	for _, e := range entries {
 		a, st, place := c.judge(ctx, e)
 		found = append(found, a)
-		if a.Status == Signed && place < first && want(a) {
-			wanted, first = st.Predicate, place
+		if a.Status == Signed && want(a) {
+			byPlace[place] = st.Predicate
 		}
 	}
 	for _, b := range c.named {
 		if !b.found {
 			found = append(found, b.absent(found))
 		}
+	}
+	wanted := slices.DeleteFunc(byPlace, func(predicate []byte) bool { return predicate == nil })
+	if len(wanted) == 0 {
+		wanted = nil
 	}
 	return found, wanted, nil
 }

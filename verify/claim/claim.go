@@ -80,9 +80,14 @@ type Claim struct {
 	Annotations map[string]string
 	// Signer is who made the claim.
 	Signer Signer
-	// SignedAt is the earliest trusted time of signing; zero if no log and no
-	// timestamp authority vouches for one.
+	// SignedAt is the earliest trusted time at which the signature was seen;
+	// zero if no log and no timestamp authority vouches for one. Anybody can
+	// have an old signature seen anew, so it proves no youth: see Age.
 	SignedAt time.Time
+	// SignedAfter is the time before which the signature was not made: the
+	// beginning of the certificate's validity, or what the signer of a Notary
+	// Project signature signed along. Zero: nobody knows, as with a bare key.
+	SignedAfter time.Time
 	// Logged reports that a trusted transparency log has the claim.
 	Logged bool
 	// Evidence is the SHA-256 of the bundle or envelope, and Where the place
@@ -94,6 +99,24 @@ type Claim struct {
 // IsSignature reports whether the claim counts where a policy asks for a
 // signature alone.
 func (c Claim) IsSignature() bool { return c.Kind == Signature }
+
+// shortLived is how long a certificate may be valid before the time of signing
+// for the two to be taken for one: Fulcio's live ten minutes.
+const shortLived = time.Hour
+
+// Age is the time that the age of the signature counts from; zero if it cannot
+// be known. A timestamp on an old signature by a key, or by a certificate that
+// lives for years, can be renewed by whoever reaches a timestamp authority; one
+// by a short-lived certificate cannot.
+func (c Claim) Age() time.Time {
+	switch {
+	case c.SignedAt.IsZero() || c.SignedAfter.IsZero():
+		return time.Time{}
+	case c.Format != Notation && c.SignedAt.Sub(c.SignedAfter) <= shortLived:
+		return c.SignedAt
+	}
+	return c.SignedAfter
+}
 
 // A Signer is who the certificate or the key names.
 type Signer struct {

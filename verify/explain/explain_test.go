@@ -39,7 +39,7 @@ type known []claim.Claim
 
 func (k known) Claims(policy.Trust) []claim.Claim    { return k }
 func (known) Config(context.Context) ([]byte, error) { return []byte("{}"), nil }
-func (known) Byproduct(context.Context, claim.Claim, string) ([]byte, error) {
+func (known) Byproducts(context.Context, claim.Claim, string) ([][]byte, error) {
 	return nil, policy.ErrByproduct
 }
 func (known) Material(context.Context, string, digest.Digest, string) error {

@@ -72,6 +72,9 @@ type Verified struct {
 	// SignedAt is when a trusted timestamp authority saw the signature, or
 	// when a trusted signing authority says it made it; zero if neither does.
 	SignedAt time.Time
+	// SignedAfter is the signing time that the signer has signed, SignedAt at
+	// the latest; zero if the signer is nobody who is trusted.
+	SignedAfter time.Time
 	// Unenforced are the checks that failed and that the level only wants
 	// reported. They are none under the level strict.
 	Unenforced []error
@@ -135,7 +138,21 @@ func (v *Verifier) Verify(ctx context.Context, envelope []byte, mediaType string
 			e.out.Unenforced = append(e.out.Unenforced, fmt.Errorf("%s: %w", c.name, err))
 		}
 	}
+	e.boundAge()
 	return e.out, nil
+}
+
+// boundAge notes the time that the signer has put down. A timestamp can be
+// renewed by anybody, the signed time by the signer alone.
+func (e *examination) boundAge() {
+	at := e.info.SignedAttributes.SigningTime
+	if !e.authentic || at.IsZero() {
+		return
+	}
+	e.out.SignedAfter = at.UTC()
+	if !e.out.SignedAt.IsZero() && e.out.SignedAt.Before(at) {
+		e.out.SignedAfter = e.out.SignedAt
+	}
 }
 
 // An examination is one signature on its way through the checks. They write

@@ -77,6 +77,7 @@ func TestVerify(t *testing.T) {
 						Target:      target,
 						Annotations: map[string]string{"stage": "prod"},
 						Signer:      claim.Signer{X509: "CN=release,O=plomb,ST=WA,C=US", TrustStore: "ca:acme", Serial: "2a"},
+						SignedAfter: now.UTC(),
 					}
 					want.Target.Annotations = want.Annotations
 					sign := verifytest.NotationOptions{

@@ -93,10 +93,20 @@ func (w *Attestation) judge(ctx context.Context, c Case, statement []byte) error
 // byproduct judges the document of the wanted type that signed provenance names
 // by digest, as if it were a statement of its own.
 func (w *Attestation) byproduct(ctx context.Context, c Case, e Evidence, cl claim.Claim) error {
-	predicate, err := e.Byproduct(ctx, cl, w.PredicateType)
+	predicates, err := e.Byproducts(ctx, cl, w.PredicateType)
 	if err != nil {
 		return err
 	}
+	// As of several statements, one has to be good.
+	for _, predicate := range predicates {
+		if err = w.judgeByproduct(ctx, c, predicate); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (w *Attestation) judgeByproduct(ctx context.Context, c Case, predicate []byte) error {
 	algorithm, hex, _ := strings.Cut(c.Manifest.String(), ":")
 	statement, err := json.Marshal(map[string]any{
 		"_type":         "https://in-toto.io/Statement/v1",

@@ -40,7 +40,7 @@ func (d *byproducts) check(ctx context.Context, f *facts) (time.Time, error) {
 	for _, uri := range d.types {
 		var err error
 		for i := range builds {
-			if _, err = f.evidence.Byproduct(ctx, builds[i].claim, uri); err == nil {
+			if _, err = f.evidence.Byproducts(ctx, builds[i].claim, uri); err == nil {
 				break
 			}
 			if !errors.Is(err, ErrByproduct) {

@@ -146,10 +146,8 @@ func (b *builder) time(at spec.Origin, what, text string) time.Time {
 // approve. What they say is left out of the claims of all other conditions; an
 // approval, or an attestation of a type, that nobody else makes is missing then.
 func (d *deny) check(_ context.Context, f *facts) (time.Time, error) {
-	for _, dgst := range imageDigests(f.c) {
-		if reason, ok := d.digests[dgst]; ok {
-			return time.Time{}, refuse(ErrDenied, "use another image", "%s%s", dgst, because(reason))
-		}
+	if err := d.image(f.c); err != nil {
+		return time.Time{}, err
 	}
 	for _, c := range f.denied {
 		if !slices.ContainsFunc(f.claims, func(other claim.Claim) bool { return stands(other, c.Claim) }) {
@@ -157,6 +155,16 @@ func (d *deny) check(_ context.Context, f *facts) (time.Time, error) {
 		}
 	}
 	return time.Time{}, nil
+}
+
+// image refuses an image by digest.
+func (d *deny) image(c Case) error {
+	for _, dgst := range imageDigests(c) {
+		if reason, ok := d.digests[dgst]; ok {
+			return refuse(ErrDeniedImage, "use another image", "%s%s", dgst, because(reason))
+		}
+	}
+	return nil
 }
 
 // stands reports whether one claim can stand for another that does not count.
@@ -172,8 +180,8 @@ func imageDigests(c Case) []digest.Digest {
 	return append(slices.Clone(c.Indexes), c.Digest, c.Manifest, c.ImageID)
 }
 
-// welcome refuses the claims of a denied signer. A signature without a trusted
-// time is in every window: nobody could say that it is not.
+// welcome refuses the claims of a denied signer. A signature of which nobody
+// could say that it was made before or after a window is in it.
 func (d *deny) welcome(c claim.Claim) error {
 	s := c.Signer
 	if reason, ok := d.serials[plainSerial(s.Serial)]; ok && s.Serial != "" {
@@ -197,10 +205,9 @@ func (e *deniedSigner) means(c claim.Claim) bool {
 	if !e.issuer.match(c.Signer.Issuer) || !e.subject.match(cmp.Or(c.Signer.Subject, c.Signer.X509)) {
 		return false
 	}
-	if c.SignedAt.IsZero() {
-		return true
-	}
-	return (e.from.IsZero() || !c.SignedAt.Before(e.from)) && (e.until.IsZero() || c.SignedAt.Before(e.until))
+	// It was made by SignedAt, and not before Age: either may be unknown.
+	after := e.until.IsZero() || c.Age().IsZero() || c.Age().Before(e.until)
+	return after && (e.from.IsZero() || c.SignedAt.IsZero() || !c.SignedAt.Before(e.from))
 }
 
 func (e *deniedSigner) window(signedAt time.Time) string {

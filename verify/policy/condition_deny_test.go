@@ -35,7 +35,10 @@ func TestDeny(t *testing.T) {
 		{name: "signed in it and again after it", fields: window, claims: []claim.Claim{inside, signed(nil)}},
 		{name: "back-dated, without a trusted time", fields: window, claims: []claim.Claim{untimed}, want: ErrDenied, says: "at an unknown time"},
 		{name: "on the first instant", fields: window, claims: []claim.Claim{signed(func(c *claim.Claim) { c.SignedAt = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC) })}, want: ErrDenied},
-		{name: "on the last", fields: window, claims: []claim.Claim{signed(func(c *claim.Claim) { c.SignedAt = time.Date(2026, 5, 10, 0, 0, 0, 0, time.UTC) })}},
+		{name: "in the window and stamped anew after it", fields: window, claims: []claim.Claim{signed(func(c *claim.Claim) {
+			c.SignedAt, c.SignedAfter = time.Date(2026, 5, 15, 0, 0, 0, 0, time.UTC), time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)
+		})}, want: ErrDenied},
+		{name: "on the last", fields: window, claims: []claim.Claim{signed(func(c *claim.Claim) { c.SignedAt = time.Date(2026, 5, 10, 0, 1, 0, 0, time.UTC) })}},
 		{name: "always", fields: "  deny: {identities: [{subject: '" + release + "'}]}\n", claims: []claim.Claim{signed(nil)}, want: ErrDenied},
 		{name: "another issuer", fields: "  deny: {identities: [{issuer: 'https://accounts.example', subject: '" + release + "'}]}\n", claims: []claim.Claim{signed(nil)}},
 		{name: "what a denied signer attests does not count", fields: window + "  freshness: {scan: 30d}\n", claims: []claim.Claim{signed(nil), scan}, want: ErrNoTime, says: "none of 0"},

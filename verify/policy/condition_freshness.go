@@ -135,7 +135,7 @@ func buildTime(f *facts) (time.Time, error) {
 		case said != nil:
 			at = notAfterSigning(*said, b.claim)
 		case b.byPlomb():
-			at = b.claim.SignedAt
+			at = b.claim.Age()
 		}
 		newest = latest(newest, at)
 	}
@@ -145,14 +145,14 @@ func buildTime(f *facts) (time.Time, error) {
 	return newest, nil
 }
 
-// signatureTime is the newest trusted time of a signature.
+// signatureTime is the newest time that the age of a signature counts from.
 func signatureTime(f *facts) (time.Time, error) {
 	var newest time.Time
 	for _, c := range f.approvals() {
-		newest = latest(newest, c.SignedAt)
+		newest = latest(newest, c.Age())
 	}
 	if newest.IsZero() {
-		return newest, refuse(ErrNoTime, "sign it with a timestamp or an entry in a log", "no log and no timestamp authority vouches for when the image was signed")
+		return newest, refuse(ErrNoTime, "sign it with a certificate, and a timestamp or an entry in a log", "nothing that could not be renewed vouches for when the image was signed")
 	}
 	return newest, nil
 }

@@ -28,6 +28,9 @@ func TestFreshness(t *testing.T) {
 	scan := func(at string) claim.Claim {
 		return stated(predicateVuln, `{"scanner":{"uri":"x"},"metadata":{"scanStartedOn":"2026-05-19T11:00:00Z","scanFinishedOn":"`+at+`"}}`)
 	}
+	longLived := signed(func(c *claim.Claim) { c.SignedAfter = today.Add(-400 * day) })
+	restamped := provenanceClaim(func(p *slsa.Provenance) { p.RunDetails.Metadata.FinishedOn = nil })
+	restamped.SignedAfter = today.Add(-400 * day)
 	const build, signature, scanned = "  freshness: {build: 30d}\n", "  freshness: {signature: 720h}\n", "  freshness: {scan: 2d}\n"
 	runAll(t, []trial{
 		{name: "fresh build", fields: build, claims: []claim.Claim{provenanceClaim(nil)}, until: 29 * day},
@@ -50,6 +53,11 @@ func TestFreshness(t *testing.T) {
 		{name: "signed again", fields: signature, claims: []claim.Claim{old, signed(nil)}, until: 29 * day},
 		{name: "an attestation is no signature", fields: signature, claims: []claim.Claim{old, scan("2026-05-19T12:00:00Z")}, want: ErrStale},
 		{name: "no trusted time of signing", fields: signature, claims: []claim.Claim{untimed(signed(nil))}, want: ErrNoTime},
+
+		// A timestamp can be renewed on an old signature, unless the certificate
+		// did not live that long.
+		{name: "old signature by a certificate of years, stamped anew", fields: signature, claims: []claim.Claim{longLived}, want: ErrStale},
+		{name: "and for a build without times", fields: build, claims: []claim.Claim{restamped}, want: ErrStale},
 
 		{name: "fresh scan", fields: scanned, claims: []claim.Claim{signed(nil), scan("2026-05-19T12:00:30Z")}, until: day},
 		{name: "old scan", fields: scanned, claims: []claim.Claim{signed(nil), scan("2026-05-18T12:00:30Z")}, want: ErrStale, says: "scan it and attest"},

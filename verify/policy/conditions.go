@@ -94,6 +94,23 @@ func (p *placed) named(err error) error {
 	return fmt.Errorf("%s (%s): %w", p.name(), p.at, err)
 }
 
+// deniedImage refuses an image that is listed by digest, before anything else
+// is looked at.
+func deniedImage(conditions []condition, c Case) error {
+	for _, cond := range conditions {
+		p, ok := cond.(*placed)
+		if !ok {
+			continue
+		}
+		if d, ok := p.condition.(*deny); ok {
+			if err := d.image(c); err != nil {
+				return p.named(err)
+			}
+		}
+	}
+	return nil
+}
+
 // An outcome is what the conditions of a policy say together.
 type outcome struct {
 	// reasons are why conditions do not hold; none: all do.

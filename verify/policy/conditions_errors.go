@@ -14,6 +14,10 @@ var (
 	// ErrDenied reports an image or a signer that the policy lists under deny.
 	ErrDenied = errors.New("on the deny list")
 
+	// ErrDeniedImage is ErrDenied for an image that is listed by its digest: no
+	// evidence could change that.
+	ErrDeniedImage = fmt.Errorf("%w by its digest", ErrDenied)
+
 	// ErrLazy reports an image with lazily loaded layers, where the policy
 	// wants none.
 	ErrLazy = errors.New("lazily loaded layers are not welcome")

@@ -64,7 +64,7 @@ func (nothing) Config(context.Context) ([]byte, error) {
 	return nil, refuse(ErrRuleAnswer, "give the policy an authority that looks at evidence", "there is no image config")
 }
 
-func (nothing) Byproduct(context.Context, claim.Claim, string) ([]byte, error) {
+func (nothing) Byproducts(context.Context, claim.Claim, string) ([][]byte, error) {
 	return nil, ErrByproduct
 }
 

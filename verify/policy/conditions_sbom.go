@@ -71,12 +71,14 @@ func (f *facts) packages(ctx context.Context) ([]listed, error) {
 		}
 		for i := range builds {
 			for _, predicateType := range builds[i].names(isSBOM) {
-				data, err := f.evidence.Byproduct(ctx, builds[i].claim, predicateType)
+				list, err := f.evidence.Byproducts(ctx, builds[i].claim, predicateType)
 				if err != nil {
 					return nil, byproductError(err, predicateType)
 				}
-				if err := add(data, "the one that the provenance names"); err != nil {
-					return nil, err
+				for _, data := range list {
+					if err := add(data, "one that the provenance names"); err != nil {
+						return nil, err
+					}
 				}
 			}
 		}

@@ -53,9 +53,9 @@ func (e evidence) Claims(t policy.Trust) []claim.Claim {
 
 func (e evidence) Config(context.Context) ([]byte, error) { return []byte(e.config), e.err }
 
-func (e evidence) Byproduct(_ context.Context, _ claim.Claim, predicateType string) ([]byte, error) {
+func (e evidence) Byproducts(_ context.Context, _ claim.Claim, predicateType string) ([][]byte, error) {
 	if text, ok := e.byproducts[predicateType]; ok {
-		return []byte(text), nil
+		return [][]byte{[]byte(text)}, nil
 	}
 	return nil, errors.Join(errNotThere, e.err)
 }

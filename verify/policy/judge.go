@@ -42,10 +42,10 @@ type Evidence interface {
 	Claims(t Trust) []claim.Claim
 	// Config is the image config as JSON.
 	Config(ctx context.Context) ([]byte, error)
-	// Byproduct is the predicate of that type (a URI) that the provenance in c
-	// names by digest. It fails with ErrByproduct where it is not there or not
-	// the one that is named.
-	Byproduct(ctx context.Context, c claim.Claim, predicateType string) ([]byte, error)
+	// Byproducts are the predicates of that type (a URI) that the provenance in
+	// c names by digest for the platform, at least one. It fails with
+	// ErrByproduct where one is not there or not the one that is named.
+	Byproducts(ctx context.Context, c claim.Claim, predicateType string) ([][]byte, error)
 	// Material verifies another image by the named policy of the same set.
 	Material(ctx context.Context, name string, dgst digest.Digest, policy string) error
 }

@@ -30,6 +30,9 @@ func (p *Policy) Judge(ctx context.Context, c Case, e Evidence) Judgement {
 	if p.match {
 		return Judgement{Reasons: []error{fmt.Errorf("%w: spec.match", ErrNeedsPod)}}
 	}
+	if err := deniedImage(p.conditions, c); err != nil {
+		return Judgement{Reasons: []error{err}}
+	}
 	var found []satisfied
 	var reasons []error
 	for i := range p.Authorities {

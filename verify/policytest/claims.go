@@ -42,8 +42,11 @@ type said struct {
 		TrustStore  string            `yaml:"trustStore"`
 	} `yaml:"signer"`
 	SignedAt string `yaml:"signedAt"`
-	Logged   *bool  `yaml:"logged"`
-	Trust    trust  `yaml:"trust"`
+	// SignedAfter is the beginning of the certificate's validity; the time of
+	// signing if nothing is said, as with a certificate of ten minutes.
+	SignedAfter string `yaml:"signedAfter"`
+	Logged      *bool  `yaml:"logged"`
+	Trust       trust  `yaml:"trust"`
 }
 
 // trust says under what the claim would verify.
@@ -96,6 +99,9 @@ func (in *input) claim(s said, c policy.Case) (supposed, error) {
 		out.Logged = *s.Logged
 	}
 	if err := out.time(s.SignedAt, c.Now); err != nil {
+		return out, err
+	}
+	if err := out.after(s.SignedAfter); err != nil {
 		return out, err
 	}
 	predicate, err := in.content(s.Predicate, s.PredicateFile)
@@ -210,6 +216,20 @@ func (s *supposed) time(text string, now time.Time) error {
 	var err error
 	if s.SignedAt, err = time.Parse(time.RFC3339, text); err != nil {
 		return fmt.Errorf("signedAt: %w", err)
+	}
+	return nil
+}
+
+// after is the time before which the signature was not made. A key has none.
+func (s *supposed) after(text string) (err error) {
+	if text == "" {
+		if s.Signer.Key == "" {
+			s.SignedAfter = s.SignedAt
+		}
+		return nil
+	}
+	if s.SignedAfter, err = time.Parse(time.RFC3339, text); err != nil {
+		return fmt.Errorf("signedAfter: %w", err)
 	}
 	return nil
 }

@@ -180,16 +180,20 @@ func subset(some, all []string) bool {
 // Config is the image config.
 func (e *evidence) Config(context.Context) ([]byte, error) { return e.config, nil }
 
-// Byproduct is the document that the image carries.
-func (e *evidence) Byproduct(_ context.Context, _ claim.Claim, predicateType string) ([]byte, error) {
+// Byproducts are the documents that the image carries.
+func (e *evidence) Byproducts(_ context.Context, _ claim.Claim, predicateType string) ([][]byte, error) {
+	var list [][]byte
 	for _, b := range e.byproducts {
 		switch {
 		case b.PredicateType != predicateType:
 		case b.Swapped:
 			return nil, fmt.Errorf("%w: %s is not the one that the provenance names", policy.ErrByproduct, predicateType)
 		default:
-			return b.data, nil
+			list = append(list, b.data)
 		}
+	}
+	if len(list) > 0 {
+		return list, nil
 	}
 	return nil, fmt.Errorf("%w: input.yaml has no byproduct %s", policy.ErrByproduct, predicateType)
 }

@@ -88,6 +88,9 @@ type Verified struct {
 	// SignedAt is the earliest trusted time of signing; zero for a keyed trust
 	// under which there is none.
 	SignedAt time.Time
+	// SignedAfter is the beginning of the certificate's validity, before which
+	// nothing was signed with it; zero for a bare key.
+	SignedAfter time.Time
 	// Logged: a trusted log that was asked for has the signature.
 	Logged bool
 }
@@ -159,7 +162,9 @@ func (v *Verifier) verifyKeyless(p *parsed, in Input, now time.Time) (*Verified,
 	if !s.by(key, p.signature) {
 		return nil, fmt.Errorf("%w: the certificate's key did not make it", ErrSignature)
 	}
-	return proof.verified(s, signer), nil
+	out := proof.verified(s, signer)
+	out.SignedAfter = p.certificate.NotBefore.UTC()
+	return out, nil
 }
 
 // proof is what logs and timestamp authorities say about a signature.

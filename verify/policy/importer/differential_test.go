@@ -36,7 +36,7 @@ func (s signers) Claims(t policy.Trust) []claim.Claim {
 }
 
 func (signers) Config(context.Context) ([]byte, error) { return nil, policy.ErrUnsupported }
-func (signers) Byproduct(context.Context, claim.Claim, string) ([]byte, error) {
+func (signers) Byproducts(context.Context, claim.Claim, string) ([][]byte, error) {
 	return nil, policy.ErrUnsupported
 }
 func (signers) Material(context.Context, string, digest.Digest, string) error {

@@ -44,7 +44,7 @@ func (s signer) Claims(t policy.Trust) []claim.Claim {
 }
 
 func (signer) Config(context.Context) ([]byte, error) { return []byte(`{}`), nil }
-func (signer) Byproduct(context.Context, claim.Claim, string) ([]byte, error) {
+func (signer) Byproducts(context.Context, claim.Claim, string) ([][]byte, error) {
 	return nil, os.ErrNotExist
 }
 func (signer) Material(context.Context, string, digest.Digest, string) error {
