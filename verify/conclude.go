@@ -265,8 +265,12 @@ func (r *rule) data() decision.Rule {
 // data is the dossier as the decision shows it; i is its place among them.
 func (d *dossier) data(rules []*rule, i int) decision.Manifest {
 	m := decision.Manifest{
-		Digest: d.file.Manifest, Config: d.file.ImageID, Platform: platforms.Format(d.file.Platform),
+		Digest: d.file.Manifest, Config: d.file.ImageID,
 		Verdict: decision.Allow, Signers: []decision.Signer{},
+	}
+	// An artifact that is no image has neither config nor platform.
+	if d.file.ImageID != "" {
+		m.Platform = platforms.Format(d.file.Platform)
 	}
 	for _, c := range d.all {
 		m.Signers = append(m.Signers, d.signer(c))

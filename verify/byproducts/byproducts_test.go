@@ -65,7 +65,7 @@ func TestSigned(t *testing.T) {
 	require.Equal(t, "application/spdx+json", list[0].MediaType)
 	require.Equal(t, digest.FromBytes(good.Predicate), list[0].Predicate)
 	require.Empty(t, list[0].Reason)
-	require.Contains(t, list[1].Reason, "the signed one is in the bundle")
+	require.Contains(t, list[1].Reason, "that of plomb is in its bundle")
 	require.Len(t, store.Requests(), 2, "BuildKit's own provenance cannot be it and is not fetched")
 
 	list, err = byproducts.Check(t.Context(), store, subject, nil)

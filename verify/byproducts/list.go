@@ -36,7 +36,7 @@ func (e Entry) acceptable() error {
 // unnamed says why no byproduct could be the attestation.
 func (e Entry) unnamed() string {
 	if strings.HasPrefix(e.PredicateType, "https://slsa.dev/provenance/") {
-		return "provenance beside the bundle is never signed: the signed one is in the bundle"
+		return "BuildKit's own provenance is never signed: that of plomb is in its bundle"
 	}
 	return "the provenance names no attestation of this type for this platform"
 }

@@ -99,8 +99,8 @@ type Rule struct {
 // A Manifest is one that the node could run, and who signed for it.
 type Manifest struct {
 	Digest   digest.Digest `json:"digest"`
-	Config   digest.Digest `json:"config"`
-	Platform string        `json:"platform"`
+	Config   digest.Digest `json:"config,omitempty"`
+	Platform string        `json:"platform,omitempty"`
 	Verdict  Verdict       `json:"verdict"`
 	// Signers are those whose signature for this manifest is valid, welcome
 	// or not.

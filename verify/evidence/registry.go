@@ -139,6 +139,8 @@ func (r *Registry) translate(ctx context.Context, err error) error {
 	var status remoteerrors.ErrUnexpectedStatus
 	var transport *url.Error
 	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("%w: %w", ErrUnreachable, ctx.Err())
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: no answer in time: %w", ErrUnreachable, ctx.Err())
 	case errdefs.IsNotFound(err):
