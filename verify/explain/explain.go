@@ -159,14 +159,13 @@ func sentence(s decision.Signer, differs []Difference) string {
 func change(id policy.Identity, differs []Difference) string {
 	var parts []string
 	for _, d := range differs {
-		expr, isExpr := strings.CutPrefix(d.Want, "~")
 		switch {
-		case !isExpr:
+		case !d.expression:
 			parts = append(parts, fmt.Sprintf("the %s were %s", d.Part, d.Want))
 		case d.Fits == "":
-			parts = append(parts, fmt.Sprintf("the %s matched %s", d.Part, expr))
+			parts = append(parts, fmt.Sprintf("the %s matched %s", d.Part, d.Want))
 		default:
-			parts = append(parts, fmt.Sprintf("the %s matched %s, which it does as far as %q", d.Part, expr, d.Fits))
+			parts = append(parts, fmt.Sprintf("the %s matched %s, which it does as far as %q", d.Part, d.Want, d.Fits))
 		}
 	}
 	if len(parts) == 0 {
@@ -219,14 +218,24 @@ func welcome(a *policy.Authority, s decision.Signer) bool {
 	return len(differs) == 0
 }
 
-// looked says where evidence was looked for, and what became of it.
+// looked says where evidence was looked for, and what became of it. A signature
+// fails as a bundle, and then as what lies in that place: that is said once, of
+// the place.
 func looked(d *decision.Decision) string {
+	type failure struct{ code, detail string }
+	said := map[failure]bool{}
 	var found []string
-	for _, c := range d.Checks {
-		if (c.Step == "evidence" || c.Step == "trust" || c.Step == "binding") && c.Outcome != decision.Pass {
-			found = append(found, fmt.Sprintf("%s: %s [%s]", c.Object, c.Detail, c.Code))
+	for _, c := range slices.Backward(d.Checks) {
+		if !slices.Contains([]string{"evidence", "trust", "binding"}, c.Step) || c.Outcome == decision.Pass {
+			continue
 		}
+		if c.Step != "evidence" && said[failure{c.Code, c.Detail}] {
+			continue
+		}
+		said[failure{c.Code, c.Detail}] = true
+		found = append(found, fmt.Sprintf("%s: %s [%s]", c.Object, c.Detail, c.Code))
 	}
+	slices.Reverse(found)
 	if len(found) == 0 {
 		found = append(found, "there is no evidence")
 	}

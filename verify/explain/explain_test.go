@@ -145,6 +145,25 @@ func TestExplainIsOneLine(t *testing.T) {
 	}
 }
 
+// A signature that fails is a check of the bundle and one of its place: who
+// reads the hint is told once, of the place.
+func TestLookedSaysEachOnce(t *testing.T) {
+	got := looked(&decision.Decision{Requests: 3, Checks: []decision.Check{
+		{Step: "trust", Object: "sha256:aaa", Outcome: decision.Fail, Code: "bad-signature", Detail: "does not verify"},
+		{Step: "evidence", Object: "tag sha256-1.sig", Outcome: decision.Fail, Code: "bad-signature", Detail: "does not verify"},
+		{Step: "binding", Object: "sha256:bbb", Outcome: decision.Fail, Code: "other-subject", Detail: "is of another image"},
+	}})
+	require.Equal(t, "tag sha256-1.sig: does not verify [bad-signature]; sha256:bbb: is of another image [other-subject] (3 requests)", got)
+}
+
+// An expression can be told from the sentence around it.
+func TestExplainQuotesExpressions(t *testing.T) {
+	set := load(t, head+"  authorities:\n  - name: release\n    keyless: {identities: [{issuer: https://i.example, subjectRegExp: nothing}]}\n")
+	d := decide(set, "registry.example/shop/app:v1", by("https://i.example", "somebody"))
+	require.Contains(t, d.Reason, "wanted /nothing/")
+	require.Contains(t, hint(t, Explain(d, set), "release").Pass, "the subject matched /nothing/ (identity /nothing/ (issuer https://i.example))")
+}
+
 // A remedy for a code that there is not helps nobody.
 func TestRemediesAreForCodes(t *testing.T) {
 	codes := map[string]bool{}

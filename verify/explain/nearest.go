@@ -5,7 +5,6 @@ package explain
 import (
 	"regexp"
 	"regexp/syntax"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/plombproject/plomb/verify/policy"
@@ -17,10 +16,12 @@ type Difference struct {
 	// subject or key.
 	Part string `json:"part"`
 	Got  string `json:"got"`
-	// Want is what would pass, or ~ and an expression that it would match.
+	// Want is what would pass; if it is an expression it stands between slashes.
 	Want string `json:"want"`
 	// Fits is how much of Got an expression agrees with from its beginning.
 	Fits string `json:"fits,omitempty"`
+
+	expression bool
 }
 
 // nearest finds the identity that a signer is closest to, and what differs:
@@ -44,7 +45,7 @@ func nearest(ids []policy.Identity, issuer, subject string) (policy.Identity, []
 
 // distance is how far a part is from the one that is wanted.
 func (d Difference) distance() int {
-	if strings.HasPrefix(d.Want, "~") {
+	if d.expression {
 		return min(len(d.Got)-len(d.Fits), 9000)
 	}
 	return min(distance(d.Got, d.Want), 9000)
@@ -56,7 +57,7 @@ func compare(part, got, want string, expr *regexp.Regexp) []Difference {
 	case expr != nil && expr.MatchString(got), expr == nil && got == want:
 		return nil
 	case expr != nil:
-		return []Difference{{Part: part, Got: got, Want: "~" + expr.String(), Fits: got[:fits(expr.String(), got)]}}
+		return []Difference{{Part: part, Got: got, Want: "/" + expr.String() + "/", Fits: got[:fits(expr.String(), got)], expression: true}}
 	}
 	return []Difference{{Part: part, Got: got, Want: want}}
 }

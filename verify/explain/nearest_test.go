@@ -39,7 +39,7 @@ func TestNearest(t *testing.T) {
 		"domain": {[]policy.Identity{release, other}, "https://accounts.example", "release@shop.example.evil.example",
 			[]Difference{{Part: "domain", Got: "shop.example.evil.example", Want: "shop.example"}}},
 		"expression": {[]policy.Identity{tags}, actions, "https://github.com/shop/app/.github/workflows/release.yml@refs/heads/main",
-			[]Difference{{Part: "subject", Got: "https://github.com/shop/app/.github/workflows/release.yml@refs/heads/main", Want: "~" + tags.SubjectRegExp.String(),
+			[]Difference{{Part: "subject", Got: "https://github.com/shop/app/.github/workflows/release.yml@refs/heads/main", Want: "/" + tags.SubjectRegExp.String() + "/", expression: true,
 				Fits: "https://github.com/shop/app/.github/workflows/release.yml@refs/"}}},
 		"nothing": {[]policy.Identity{release}, actions, release.Subject, nil},
 	} {

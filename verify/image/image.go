@@ -93,7 +93,7 @@ func Open(ctx context.Context, store document.Store, dgst digest.Digest, matcher
 		return nil, err
 	}
 	if len(w.image.Manifests) == 0 {
-		return nil, fmt.Errorf("%w: index %s has none", ErrNoPlatform, dgst)
+		return nil, w.none()
 	}
 	return w.image, nil
 }
@@ -103,6 +103,8 @@ type walk struct {
 	matcher platforms.Matcher
 	max     int
 	image   *Image
+	// others are platforms that an index has and that are not wanted.
+	others []string
 }
 
 // visit reads the document entry names; above are the indexes that led to it. At
@@ -138,6 +140,7 @@ func (w *walk) index(ctx context.Context, dgst digest.Digest, idx *ocispec.Index
 	above = append(slices.Clone(above), dgst)
 	for i, entry := range idx.Manifests {
 		if !w.couldRun(entry) {
+			w.another(*entry.Platform)
 			continue
 		}
 		// An entry of another type that matches the platform is an image to
@@ -170,6 +173,7 @@ func (w *walk) manifest(ctx context.Context, entry ocispec.Descriptor, siblings 
 		// containerd drops such an entry of an index if the config is for
 		// another platform; a manifest at the top is run whatever it says.
 		if len(above) > 0 && !w.matcher.Match(p) {
+			w.another(p)
 			return nil
 		}
 		found.Platform = p

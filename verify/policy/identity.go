@@ -54,14 +54,15 @@ func matches(exact string, re *regexp.Regexp, got string) bool {
 	return exact != "" && exact == got
 }
 
-// String says what is wanted, in the words of the policy.
+// String says what is wanted, in the words of the policy; an expression stands
+// between slashes.
 func (id Identity) String() string {
 	return form(id.Subject, id.SubjectRegExp) + " (issuer " + form(id.Issuer, id.IssuerRegExp) + ")"
 }
 
 func form(exact string, re *regexp.Regexp) string {
 	if re != nil {
-		return "~" + re.String()
+		return "/" + re.String() + "/"
 	}
 	return exact
 }

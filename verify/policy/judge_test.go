@@ -30,7 +30,7 @@ func TestSignatures(t *testing.T) {
 	require.Equal(t, []claim.Claim{signature(release)}, j.Claims)
 
 	judge(t, p, evidence{claims: []claim.Claim{attestation(release, provenance, "{}")}}, nil, "")
-	judge(t, p, evidence{claims: []claim.Claim{signature(mallory)}}, policy.ErrIdentity, "mallory/app, wanted ~^https")
+	judge(t, p, evidence{claims: []claim.Claim{signature(mallory)}}, policy.ErrIdentity, "mallory/app, wanted /^https")
 	judge(t, p, evidence{claims: []claim.Claim{attestation(release, vuln, "{}")}}, policy.ErrNoSignature, "stated only "+vuln)
 	judge(t, p, evidence{claims: []claim.Claim{{}}}, policy.ErrAuthority, "")
 	nobody := signature(claim.Signer{Authorities: release.Authorities})
