@@ -66,6 +66,9 @@ func (r *risks) add(at spec.Origin, level Level, code, format string, args ...an
 // images looks at the globs.
 func (r *risks) images(p *spec.ImagePolicy) {
 	for _, i := range p.Images {
+		if tagged(i.Glob) {
+			r.add(i.At, Note, "glob-tag", "glob %q wants a tag, and whoever asks for the image chooses the tag: under another tag, or by its digest, the same image is left to other policies", i.Glob)
+		}
 		switch {
 		case i.Glob == "*" || i.Glob == "*/*":
 			r.add(i.At, Note, "glob-docker-hub", "glob %q means images of Docker Hub alone; ** is every image", i.Glob)
@@ -74,6 +77,14 @@ func (r *risks) images(p *spec.ImagePolicy) {
 			r.add(i.At, Warning, "glob-without-tag", "glob %q matches the tag latest alone, and no digest: write %s** or %s:*", i.Glob, i.Glob, i.Glob)
 		}
 	}
+}
+
+// tagged reports whether a glob wants a tag that is more than any tag: what
+// stands after the colon of its last component, unless that follows a digest.
+func tagged(glob string) bool {
+	name, _, digested := strings.Cut(glob, "@")
+	_, tag, ok := strings.Cut(name[strings.LastIndex(name, "/")+1:], ":")
+	return ok && !digested && strings.Trim(tag, "*") != ""
 }
 
 // whole looks at what the authorities do not say.
@@ -89,6 +100,9 @@ func (r *risks) whole(p *spec.ImagePolicy) {
 		r.add(p.At, Note, "undecided-allowed", "an image that was verified once is admitted when it cannot be checked")
 	}
 	for _, e := range p.Exceptions {
+		if tagged(e.Image) {
+			r.add(e.At, Note, "exception-tag", "the exception for %q goes by a tag, and whoever asks for the image chooses the tag: name a digest", e.Image)
+		}
 		expires, err := time.Parse(time.RFC3339, e.Expires)
 		switch {
 		case err != nil:

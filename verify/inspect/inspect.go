@@ -68,7 +68,8 @@ type Bundle struct {
 	Key     digest.Digest `json:"key,omitempty"`
 	// Keyed: it was signed with a bare key.
 	Keyed bool `json:"keyed,omitempty"`
-	// Signs is the digest that a signature without a statement says it is over.
+	// Signs is the digest that a signature without a statement says it is over;
+	// for one in cosign's old form the manifest that its payload names.
 	Signs         digest.Digest        `json:"signs,omitempty"`
 	PredicateType string               `json:"predicateType,omitempty"`
 	Subjects      []provenance.Subject `json:"subjects,omitempty"`
@@ -176,6 +177,9 @@ func (b *Bundle) describe(c evidence.Candidate, m image.Manifest) error {
 	b.Issuer, b.Subject, b.Key, b.Keyed = claim.Signer.Issuer, claim.Signer.Subject, claim.Signer.Key, claim.Keyed
 	if claim.PayloadType == "" {
 		b.Signs = claim.Digest
+		if named := simpleSigning(c); named != "" {
+			b.Signs = named
+		}
 		return nil
 	}
 	return b.describeStatement(claim.Payload, m.Platform)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -80,13 +81,40 @@ func decode(path string, v any) error {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(v); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrCase, path, err)
+		return misread(path, err)
 	}
 	var more yaml.Node
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w: %s: more than one document", ErrCase, path)
 	}
 	return nil
+}
+
+var (
+	atLine       = regexp.MustCompile(`\A(?:yaml: )?line (\d+): (?s:(.*))\z`)
+	unknownField = regexp.MustCompile(`\Afield (.+) not found in type .*\z`)
+)
+
+// misread says what a file has that is no part of a case, each fault with its
+// line: the decoder names types of this package, which nobody knows.
+func misread(path string, err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: %s: the file is empty", ErrCase, path)
+	}
+	texts := []string{err.Error()}
+	if several := new(yaml.TypeError); errors.As(err, &several) {
+		texts = several.Errors
+	}
+	var faults []error
+	for _, text := range texts {
+		place := path
+		if m := atLine.FindStringSubmatch(text); m != nil {
+			place, text = path+":"+m[1], m[2]
+		}
+		text = unknownField.ReplaceAllString(text, "unknown field $1")
+		faults = append(faults, fmt.Errorf("%w: %s: %s", ErrCase, place, text))
+	}
+	return errors.Join(faults...)
 }
 
 func readInput(dir string) (*input, error) {
@@ -109,6 +137,9 @@ func (in *input) complete() error {
 	}
 	if in.Digest, err = digestOr(in.Digest, in.Image); err != nil {
 		return fmt.Errorf("digest: %w", err)
+	}
+	if in.Now == "" {
+		return errors.New("now is missing: say when the decision is made, as in 2026-01-01T00:00:00Z")
 	}
 	if in.now, err = time.Parse(time.RFC3339, in.Now); err != nil {
 		return fmt.Errorf("now: %w", err)

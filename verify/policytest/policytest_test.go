@@ -88,11 +88,13 @@ func TestClaimsCountUnderTheirTrustOnly(t *testing.T) {
 // What cannot be meant is said, and is no success.
 func TestBrokenCases(t *testing.T) {
 	for input, want := range map[string]string{
-		"":                            "EOF",
-		"image: a\nimages: b\n":       "field images not found",
+		"":                            "the file is empty",
+		"image: a\nimages: b\n":       "input.yaml:2: unknown field images",
+		"image: [\n":                  "input.yaml:",
+		"image: [a]\nmanifests: b\n":  "input.yaml:1: cannot unmarshal",
 		image + "---\nimage: b":       "more than one document",
 		"now: x\nimage: a\n":          "now:",
-		"image: a\n":                  "now:",
+		"image: a\n":                  "now is missing",
 		"now: 2026-01-01T00:00:00Z\n": "image is missing",
 		image + "digest: sha256:1\n":  "digest:",
 		image + "platform: ''\nmanifests:\n- {}\nlazy: true\n":                              "not both",
@@ -115,9 +117,9 @@ func TestBrokenCases(t *testing.T) {
 		require.Contains(t, strings.Join(r.Failures, "\n"), want, input)
 	}
 	for expected, want := range map[string]string{
-		"":                                  "EOF",
+		"":                                  "the file is empty",
 		"verdict: maybe\n":                  `verdict is "maybe"`,
-		"verdict: deny\nverdikt: deny\n":    "verdikt",
+		"verdict: deny\nverdikt: deny\n":    "expected.yaml:2: unknown field verdikt",
 		"verdict: deny\nchangesAt: later\n": "changesAt",
 	} {
 		r := judge(t, keyless, image, expected)
