@@ -17,6 +17,7 @@ import (
 
 	"github.com/plombproject/plomb/verify/decision"
 	"github.com/plombproject/plomb/verify/policy"
+	"github.com/plombproject/plomb/verify/trust"
 	"github.com/plombproject/plomb/verify/verifytest"
 )
 
@@ -34,9 +35,18 @@ func TestOtherKeys(t *testing.T) {
 			s.policy = s.load(authority(string(verifytest.PublicPEM(t, mine)), ""))
 			good := s.attached(bare(mine))
 			s.allow(good.Index)
-			refuse(t, s.verify(s.attached(bare(other)).Index), decision.Deny, "signature", "")
+			refuse(t, s.verify(s.attached(bare(other)).Index), decision.Deny, "signature",
+				"signed by key "+idOf(t, other)+", as the bundle says; wanted "+idOf(t, mine))
 		})
 	}
+}
+
+// idOf is how plomb names a key.
+func idOf(t *testing.T, key crypto.Signer) string {
+	t.Helper()
+	keys, err := trust.ParseKeys(verifytest.PublicPEM(t, key), "")
+	require.NoError(t, err)
+	return keys[0].ID().String()
 }
 
 // TestKeyHints: a bundle says which key it was, and is not believed.
@@ -55,7 +65,7 @@ func TestKeyHints(t *testing.T) {
 	}
 	s.store.AttachBundle(t, img.Index, bytes.Replace(forged, hint(forged), hint(good), 1))
 	d := s.verify(img.Index)
-	require.Equal(t, decision.Deny, d.Verdict, d.Line())
+	refuse(t, d, decision.Deny, "signature", "key "+idOf(t, mine)+" did not make it, though the bundle says so")
 	s.store.AttachBundle(t, img.Index, good)
 	s.allow(img.Index)
 }

@@ -11,7 +11,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -244,6 +246,31 @@ func TestKeyedAttacks(t *testing.T) {
 	v, err = st.verify(trust.Options{Keys: keyed.Keys, Root: st.root}, verifytest.BundleOptions{Key: st.key})
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now(), v.SignedAt, time.Minute)
+}
+
+// TestOtherKeyIsNamed: by what the bundle says, as far as it says something.
+func TestOtherKeyIsNamed(t *testing.T) {
+	st := newStand(t)
+	var keys []crypto.Signer
+	for range 5 {
+		keys = append(keys, verifytest.NewKey(t, "p256"))
+	}
+	trusted := keysOf(t, "", keys[1:]...)
+	wanted := fmt.Sprintf("wanted %s, %s, %s, or one of 1 more", trusted[0].ID(), trusted[1].ID(), trusted[2].ID())
+	signed := st.s.Bundle(t, st.payload, verifytest.BundleOptions{Key: keys[0], NoLogEntry: true, NoTimestamp: true})
+	_, after, _ := strings.Cut(string(signed), `"hint":"`)
+	hint, _, _ := strings.Cut(after, `"`)
+	for instead, says := range map[string]string{
+		hint:                  "signed by key " + keysOf(t, "", keys[0])[0].ID().String() + ", as the bundle says; " + wanted,
+		"":                    "none of the trusted keys made it; " + wanted,
+		"release key of 2024": `none of the trusted keys made it (the bundle hints at "release key of 2024"); ` + wanted,
+		"AAAA":                `(the bundle hints at "AAAA")`,
+	} {
+		bundle := strings.Replace(string(signed), `"hint":"`+hint, `"hint":"`+instead, 1)
+		_, err := verifier(t, trust.Options{Keys: trusted}).Verify(trust.Input{Bundle: []byte(bundle)}, time.Now())
+		require.ErrorIs(t, err, trust.ErrSignature)
+		require.ErrorContains(t, err, says)
+	}
 }
 
 // TestMessageOverDigest: a signature over a bare digest is over one of those

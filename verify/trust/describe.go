@@ -44,10 +44,7 @@ func DescribeUnverified(data []byte) (*Claim, error) {
 	}
 	if p.certificate == nil {
 		c.Keyed, c.Hint = true, p.hint
-		// cosign and sigstore-go hint with the SHA-256 of the public key.
-		if sum, err := base64.StdEncoding.DecodeString(p.hint); err == nil && len(sum) == digest.SHA256.Size() {
-			c.Signer.Key = digest.NewDigestFromBytes(digest.SHA256, sum)
-		}
+		c.Signer.Key = hinted(p.hint)
 		return c, nil
 	}
 	if c.Signer, err = signerOf(p.certificate); err != nil {
@@ -55,4 +52,14 @@ func DescribeUnverified(data []byte) (*Claim, error) {
 	}
 	c.IssuedAt = p.certificate.NotBefore.UTC()
 	return c, nil
+}
+
+// hinted is the ID of the key that a hint means, empty if it has another form.
+// cosign and sigstore-go hint with the SHA-256 of the public key, in base64.
+func hinted(hint string) digest.Digest {
+	sum, err := base64.StdEncoding.DecodeString(hint)
+	if err != nil || len(sum) != digest.SHA256.Size() {
+		return ""
+	}
+	return digest.NewDigestFromBytes(digest.SHA256, sum)
 }

@@ -46,7 +46,7 @@ func (k Key) ID() digest.Digest { return k.id }
 // are over: sha256, sha384 or sha512; empty is sha256, or what fits the curve.
 // Errors are ErrKey.
 func ParseKeys(data []byte, hash string) ([]Key, error) {
-	blocks, err := decodePEM(data)
+	blocks, err := decodePEM(data, "PUBLIC KEY")
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}

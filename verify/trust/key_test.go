@@ -64,8 +64,8 @@ func TestKeysThatAreRefused(t *testing.T) {
 		hash string
 		says string
 	}{
-		"nothing":                {nil, "", "no PEM"},
-		"no PEM":                 {[]byte("ecdsa"), "", "not PEM"},
+		"nothing":                {nil, "", "no PEM in it"},
+		"no PEM":                 {[]byte("ecdsa"), "", "no PEM in it, want -----BEGIN PUBLIC KEY-----"},
 		"RSA 1024":               {verifytest.PublicPEM(t, verifytest.NewKey(t, "rsa1024")), "", "RSA with 1024 bits"},
 		"P-224":                  {verifytest.PublicPEM(t, verifytest.NewKey(t, "p224")), "", "P-224"},
 		"DSA":                    {dsaKey(t), "", "dsa is not trusted"},

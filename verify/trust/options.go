@@ -230,7 +230,7 @@ func authoritiesOf(m *root.TrustedRoot) []authority {
 
 // parseChain makes a certificate authority of a PEM chain.
 func parseChain(data []byte) (*authority, error) {
-	blocks, err := decodePEM(data)
+	blocks, err := decodePEM(data, "CERTIFICATE")
 	if err != nil {
 		return nil, fmt.Errorf("%w: CA certificate: %w", ErrRoot, err)
 	}

@@ -12,7 +12,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
 
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
@@ -162,7 +161,7 @@ func always() *protocommon.TimeRange {
 }
 
 func (a PartAuthority) proto() (*prototrustroot.CertificateAuthority, error) {
-	blocks, err := decodePEM(a.Chain)
+	blocks, err := decodePEM(a.Chain, "CERTIFICATE")
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +210,7 @@ func (l PartLog) proto() (*prototrustroot.TransparencyLogInstance, error) {
 	if l.HashAlgorithm != "sha256" && l.HashAlgorithm != "sha-256" {
 		return nil, fmt.Errorf("hashAlgorithm is %q: logs are verified with sha256 only", l.HashAlgorithm)
 	}
-	blocks, err := decodePEM(l.Key)
+	blocks, err := decodePEM(l.Key, "PUBLIC KEY")
 	if err != nil {
 		return nil, err
 	}
@@ -271,24 +270,29 @@ func keyDetails(key any) (protocommon.PublicKeyDetails, error) {
 	return 0, fmt.Errorf("%T: want ECDSA, RSA or Ed25519", key)
 }
 
-// decodePEM takes PEM apart, of which there must be some, and nothing else.
-func decodePEM(data []byte) ([]*pem.Block, error) {
+// decodePEM takes PEM apart, of which there must be some, and nothing else. kind
+// is what the blocks should be, for errors: the caller checks it.
+func decodePEM(data []byte, kind string) ([]*pem.Block, error) {
 	if len(data) > maxPEM {
 		return nil, fmt.Errorf("%d bytes of PEM, more than %d", len(data), maxPEM)
+	}
+	begin := []byte("-----BEGIN ")
+	if !bytes.Contains(data, begin) {
+		return nil, fmt.Errorf("no PEM in it, want -----BEGIN %s-----", kind)
 	}
 	var blocks []*pem.Block
 	for rest := bytes.TrimSpace(data); len(rest) > 0; rest = bytes.TrimSpace(rest) {
 		block, after := pem.Decode(rest)
 		// pem.Decode skips what is no block, be it text or a broken block.
 		read := rest[:len(rest)-len(after)]
-		begin := []byte("-----BEGIN ")
-		if block == nil || !bytes.HasPrefix(read, begin) || bytes.Count(read, begin) != 1 {
+		whole := block != nil && bytes.HasPrefix(read, begin) && bytes.Count(read, begin) == 1
+		switch {
+		case !whole && len(blocks) == 0:
+			return nil, fmt.Errorf("not PEM alone: want it to begin with a whole block -----BEGIN %s-----", kind)
+		case !whole:
 			return nil, fmt.Errorf("not PEM after block %d", len(blocks))
 		}
 		blocks, rest = append(blocks, block), after
-	}
-	if len(blocks) == 0 {
-		return nil, errors.New("no PEM")
 	}
 	return blocks, nil
 }

@@ -121,11 +121,13 @@ func TestFromPartsRefuses(t *testing.T) {
 	chain := parts(t, s).CertificateAuthorities[0].Chain
 	cut, otherChain := second(chain), parts(t, other).CertificateAuthorities[0].Chain
 	for reason, spoil := range map[string]func(*trust.Parts){
-		"not PEM after block 0 ": func(p *trust.Parts) {
+		"not PEM alone: want it to begin with a whole block -----BEGIN CERTIFICATE----- ": func(p *trust.Parts) {
 			p.CertificateAuthorities[0].Chain = append([]byte("-----BEGIN CERTIFICATE-----\n"), chain...)
 		},
-		"no PEM":                func(p *trust.Parts) { p.CertificateAuthorities[0].Chain = nil },
-		"not PEM after block 0": func(p *trust.Parts) { p.CertificateAuthorities[0].Chain = append([]byte("x\n"), chain...) },
+		"no PEM in it, want -----BEGIN CERTIFICATE-----":  func(p *trust.Parts) { p.CertificateAuthorities[0].Chain = nil },
+		"no PEM in it, want -----BEGIN CERTIFICATE----- ": func(p *trust.Parts) { p.CertificateAuthorities[0].Chain = []byte("root.pem\n") },
+		"no PEM in it, want -----BEGIN PUBLIC KEY-----":   func(p *trust.Parts) { p.TLogs[0].Key = []byte("rekor.pub") },
+		"not PEM alone":         func(p *trust.Parts) { p.CertificateAuthorities[0].Chain = append([]byte("x\n"), chain...) },
 		"not PEM after block 2": func(p *trust.Parts) { p.CertificateAuthorities[0].Chain = append(bytes.Clone(chain), "rest"...) },
 		"want CERTIFICATE":      func(p *trust.Parts) { p.CertificateAuthorities[0].Chain = p.TLogs[0].Key },
 		"is not issued by the next": func(p *trust.Parts) {

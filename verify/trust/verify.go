@@ -124,7 +124,7 @@ func (v *Verifier) verifyKeyed(p *parsed, in Input, now time.Time) (*Verified, e
 	}
 	i := slices.IndexFunc(v.keys, func(k Key) bool { return s.by(k, p.signature) })
 	if i < 0 {
-		return nil, fmt.Errorf("%w: it is of none of the %d trusted keys (the bundle hints at %q)", ErrSignature, len(v.keys), short(p.hint))
+		return nil, v.otherKey(p.hint)
 	}
 	key := v.keys[i]
 	proof, err := v.prove(p, signedBy{content: bareKey{key}, key: &key}, in.Payload, now)
@@ -132,6 +132,32 @@ func (v *Verifier) verifyKeyed(p *parsed, in Input, now time.Time) (*Verified, e
 		return nil, err
 	}
 	return proof.verified(s, Signer{Key: key.id}), nil
+}
+
+// maxNamed bounds how many of the trusted keys an error names.
+const maxNamed = 3
+
+// otherKey says who seems to have signed, and whose signature was wanted. The
+// hint is whatever the bundle says.
+func (v *Verifier) otherKey(hint string) error {
+	var names []string
+	for _, k := range v.keys[:min(len(v.keys), maxNamed)] {
+		names = append(names, k.id.String())
+	}
+	if more := len(v.keys) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("or one of %d more", more))
+	}
+	wanted := strings.Join(names, ", ")
+	signer := hinted(hint)
+	switch {
+	case slices.ContainsFunc(v.keys, func(k Key) bool { return k.id == signer }):
+		return fmt.Errorf("%w: key %s did not make it, though the bundle says so", ErrSignature, signer)
+	case signer != "":
+		return fmt.Errorf("%w: signed by key %s, as the bundle says; wanted %s", ErrSignature, signer, wanted)
+	case hint != "":
+		return fmt.Errorf("%w: none of the trusted keys made it (the bundle hints at %q); wanted %s", ErrSignature, short(hint), wanted)
+	}
+	return fmt.Errorf("%w: none of the trusted keys made it; wanted %s", ErrSignature, wanted)
 }
 
 // verifyKeyless takes the client specification's order: log, time, certificate
