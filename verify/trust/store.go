@@ -292,7 +292,7 @@ func Default(file, installed string, s Store, now time.Time) ([]*Loaded, error) 
 		return nil, err
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("%w: neither %s nor an instance in %s; run plomb trust update, or name a file with --trusted-root or PLOMB_TRUSTED_ROOT", ErrRoot, installed, s.Dir)
+		return nil, fmt.Errorf("%w: neither %s nor an instance in %s; run plomb trust update public-good, or name a file with --trusted-root or PLOMB_TRUSTED_ROOT", ErrRoot, installed, s.Dir)
 	}
 	var usable []*Loaded
 	var faults []error

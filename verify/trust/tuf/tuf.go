@@ -154,8 +154,11 @@ func plan(i Instance) (*planned, error) {
 		if p.Root == nil { // mirrors need not be trusted: any will do
 			p.Root = known.Root
 		}
-		if p.Root == nil || p.source.Mirror == "" {
+		switch {
+		case p.source.Mirror == "":
 			return nil, fmt.Errorf("%w: give the repository's URL with --mirror and its root.json, from somebody you trust, with --root", ErrNoRoot)
+		case p.Root == nil:
+			return nil, fmt.Errorf("%w: give the root.json of %s, from somebody you trust, with --root", ErrNoRoot, p.source.Mirror)
 		}
 		p.source.InitialRoot = digest.FromBytes(p.Root)
 	}

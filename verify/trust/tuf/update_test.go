@@ -370,9 +370,12 @@ func TestUsage(t *testing.T) {
 	w.instance.Mirror, w.instance.Root = "", nil
 	_, err := w.update(t)
 	require.ErrorIs(t, err, tuf.ErrNoRoot)
+	require.ErrorContains(t, err, "--mirror")
 	w.instance.Name = tuf.GitHub
 	_, err = w.update(t)
 	require.ErrorIs(t, err, tuf.ErrNoRoot)
+	require.ErrorContains(t, err, "the root.json of https://tuf-repo.github.com")
+	require.NotContains(t, err.Error(), "--mirror", "that is known")
 	w.instance.Name = "../corp"
 	_, err = w.update(t)
 	require.ErrorIs(t, err, trust.ErrName)
