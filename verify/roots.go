@@ -5,6 +5,7 @@ package verify
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,13 +119,35 @@ func checkMaterial(t policy.Trust) error {
 	if t.Notation == nil {
 		return nil
 	}
-	for _, text := range []string{t.Notation.Certificates, t.Notation.TimestampCertificates} {
-		if text == "" {
+	return checkNotation(t.Notation)
+}
+
+// checkNotation says what would make notationVerifier fail on every machine,
+// whatever trust stores it has.
+func checkNotation(t *policy.NotationTrust) error {
+	if err := notation.CheckIdentities(t.TrustedIdentities); err != nil {
+		return err
+	}
+	if err := notation.CheckStoreNames(t.TrustStores); err != nil {
+		return err
+	}
+	for _, inline := range []struct{ pem, kind string }{
+		{t.Certificates, notation.TypeCA}, {t.TimestampCertificates, notation.TypeTSA},
+	} {
+		if inline.pem == "" {
 			continue
 		}
-		if _, err := notation.ParseCertificates([]byte(text)); err != nil {
+		certs, err := notation.ParseCertificates([]byte(inline.pem))
+		if err != nil {
 			return err
 		}
+		if err := notation.CheckCertificates(inline.kind, certs); err != nil {
+			return err
+		}
+	}
+	vouches := func(store string) bool { return !strings.HasPrefix(store, notation.TypeTSA+":") }
+	if t.Certificates == "" && !slices.ContainsFunc(t.TrustStores, vouches) {
+		return fmt.Errorf("%w: neither a trust store ca:NAME or signingAuthority:NAME nor certificates; nobody could be trusted", notation.ErrOptions)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package notation
 import (
 	"crypto/x509"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -26,7 +27,7 @@ func (e *examination) authenticity() error {
 	if err != nil {
 		return err
 	}
-	if err := welcome(e.v.identities, e.leaf()); err != nil {
+	if err := welcome(e.v.identities, e.v.wanted, e.leaf()); err != nil {
 		return err
 	}
 	e.authentic = true
@@ -59,6 +60,13 @@ const subjectPrefix = "x509.subject:"
 // An identity is the attributes that the subject of a certificate must have;
 // none is anybody ("*").
 type identity map[string]string
+
+// CheckIdentities reports trusted identities with which NewVerifier could do
+// nothing, as ErrOptions.
+func CheckIdentities(list []string) error {
+	_, err := parseIdentities(list)
+	return err
+}
 
 // parseIdentities reads trustedIdentities as trust-store-trust-policy.md,
 // "Trusted Identities Constraints", has them.
@@ -126,8 +134,8 @@ func parseName(name string) (identity, error) {
 }
 
 // welcome reports whether all attributes of one of the identities are in the
-// subject of the certificate.
-func welcome(identities []identity, cert *x509.Certificate) error {
+// subject of the certificate. wanted are the identities as somebody wrote them.
+func welcome(identities []identity, wanted []string, cert *x509.Certificate) error {
 	if len(identities) == 1 && len(identities[0]) == 0 {
 		return nil
 	}
@@ -140,7 +148,22 @@ func welcome(identities []identity, cert *x509.Certificate) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: %q", ErrIdentity, cert.Subject)
+	return fmt.Errorf("%w: %q, wanted %s", ErrIdentity, cert.Subject, named(wanted))
+}
+
+// maxNamed bounds how many identities an error names.
+const maxNamed = 3
+
+func named(wanted []string) string {
+	var names []string
+	for _, w := range wanted[:min(len(wanted), maxNamed)] {
+		names = append(names, strconv.Quote(strings.TrimSpace(strings.TrimPrefix(w, subjectPrefix))))
+	}
+	text := strings.Join(names, " or ")
+	if more := len(wanted) - len(names); more > 0 {
+		text += fmt.Sprintf(" or one of %d more", more)
+	}
+	return text
 }
 
 func (id identity) subsetOf(subject identity) bool {

@@ -21,6 +21,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,7 @@ type Verifier struct {
 	level           level
 	afterCertExpiry bool
 	identities      []identity
+	wanted          []string // identities, as they were written
 	stores          map[signature.SigningScheme]stores
 	tsas            stores
 	crls            []*x509.RevocationList
@@ -82,7 +84,7 @@ type Verified struct {
 
 // NewVerifier checks the options as a whole.
 func NewVerifier(o Options) (*Verifier, error) {
-	v := &Verifier{tsas: o.TSAs, crls: o.CRLs, stores: map[signature.SigningScheme]stores{
+	v := &Verifier{tsas: o.TSAs, crls: o.CRLs, wanted: slices.Clone(o.TrustedIdentities), stores: map[signature.SigningScheme]stores{
 		signature.SigningSchemeX509:                 o.CAs,
 		signature.SigningSchemeX509SigningAuthority: o.SigningAuthorities,
 	}}

@@ -44,6 +44,32 @@ type Stores struct {
 // underscore, dot and hyphen". It is part of a path.
 var storeName = regexp.MustCompile(`^[a-zA-Z0-9_-][a-zA-Z0-9_.-]*$`)
 
+// CheckStoreNames reports names that LoadStores would not look for, as
+// ErrStore. Whether there are such stores, only LoadStores can tell.
+func CheckStoreNames(names []string) error {
+	for _, full := range names {
+		if _, _, err := parseStoreName(full); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parseStoreName(full string) (kind, name string, err error) {
+	kind, name, _ = strings.Cut(full, ":")
+	known := kind == TypeCA || kind == TypeSigningAuthority || kind == TypeTSA
+	if !known || !storeName.MatchString(name) {
+		return "", "", fmt.Errorf("%w: %q; want ca:NAME, signingAuthority:NAME or tsa:NAME", ErrStore, full)
+	}
+	return kind, name, nil
+}
+
+// CheckCertificates reports certificates that cannot stand in a store of that
+// type, as ErrStore: see NewVerifier.
+func CheckCertificates(kind string, certs []*x509.Certificate) error {
+	return stores{"policy": certs}.check(kind)
+}
+
 // LoadStores reads the stores ca:NAME, signingAuthority:NAME and tsa:NAME from
 // the folders TYPE/NAME below dir. As in the specification, everything in such
 // a folder is a certificate, in PEM or DER, and there are neither folders nor
@@ -52,11 +78,11 @@ func LoadStores(dir string, names []string) (Stores, error) {
 	s := Stores{CAs: map[string][]*x509.Certificate{}, SigningAuthorities: map[string][]*x509.Certificate{}, TSAs: map[string][]*x509.Certificate{}}
 	into := map[string]map[string][]*x509.Certificate{TypeCA: s.CAs, TypeSigningAuthority: s.SigningAuthorities, TypeTSA: s.TSAs}
 	for _, full := range names {
-		kind, name, found := strings.Cut(full, ":")
-		if !found || into[kind] == nil || !storeName.MatchString(name) {
-			return Stores{}, fmt.Errorf("%w: %q; want ca:NAME, signingAuthority:NAME or tsa:NAME", ErrStore, full)
+		kind, name, err := parseStoreName(full)
+		if err != nil {
+			return Stores{}, err
 		}
-		err := eachFile(filepath.Join(dir, kind, name), []string{".pem", ".crt", ".cer"}, maxFile, func(data []byte) error {
+		err = eachFile(filepath.Join(dir, kind, name), []string{".pem", ".crt", ".cer"}, maxFile, func(data []byte) error {
 			certs, err := ParseCertificates(data)
 			into[kind][name] = append(into[kind][name], certs...)
 			return err

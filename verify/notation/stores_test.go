@@ -74,6 +74,12 @@ func TestLoadStoresRefuses(t *testing.T) {
 			_, err := notation.LoadStores(dir, []string{c.store})
 			require.ErrorIs(t, err, notation.ErrStore)
 			require.ErrorContains(t, err, c.says)
+			if err := notation.CheckStoreNames([]string{"tsa:good", c.store}); c.says == "want ca:NAME" {
+				require.ErrorIs(t, err, notation.ErrStore)
+				require.ErrorContains(t, err, c.store)
+			} else {
+				require.NoError(t, err)
+			}
 		})
 	}
 	t.Run("symbolic link", func(t *testing.T) {

@@ -214,6 +214,24 @@ func TestRevokedTimestampAuthority(t *testing.T) {
 	require.ErrorContains(t, err, "timestamp authority")
 }
 
+// A stranger learns who is wanted, and so does the one who reads the log.
+func TestWantedIsNamed(t *testing.T) {
+	n := verifytest.NewNotary(t)
+	o := options(n)
+	o.TrustedIdentities = nil
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		o.TrustedIdentities = append(o.TrustedIdentities, "x509.subject: C=US, ST=WA, O="+name)
+	}
+	require.NoError(t, notation.CheckIdentities(o.TrustedIdentities))
+	envelope := n.Notation(t, target, verifytest.NotationOptions{})
+	_, err := verify(t, o, envelope, verifytest.NotationJWS, time.Now())
+	require.ErrorIs(t, err, notation.ErrIdentity)
+	require.ErrorContains(t, err, `"CN=release,O=plomb,ST=WA,C=US", wanted "C=US, ST=WA, O=a" or "C=US, ST=WA, O=b" or "C=US, ST=WA, O=c" or one of 2 more`)
+	o.TrustedIdentities = o.TrustedIdentities[:1]
+	_, err = verify(t, o, envelope, verifytest.NotationJWS, time.Now())
+	require.ErrorContains(t, err, `wanted "C=US, ST=WA, O=a"`)
+}
+
 func TestOptions(t *testing.T) {
 	n := verifytest.NewNotary(t)
 	leaf := chainOf(t, n.Notation(t, target, verifytest.NotationOptions{}))[0]
@@ -251,6 +269,9 @@ func TestOptions(t *testing.T) {
 			_, err := notation.NewVerifier(o)
 			require.ErrorIs(t, err, c.want)
 			require.ErrorContains(t, err, c.says)
+			if checked := notation.CheckIdentities(o.TrustedIdentities); checked != nil {
+				require.Equal(t, err, checked)
+			}
 		})
 	}
 }
