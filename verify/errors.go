@@ -30,7 +30,7 @@ var (
 	// evidence for this one was not looked at.
 	ErrNotExamined = errors.New("not examined")
 	// ErrUnwanted: a signature of a form that no policy asks for.
-	ErrUnwanted = errors.New("no policy asks for a signature of this form")
+	ErrUnwanted = errors.New("another form of signature")
 	// ErrPanic: a bug in this program. It admits nothing.
 	ErrPanic = errors.New("the verifier failed")
 

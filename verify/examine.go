@@ -159,7 +159,7 @@ func (d *dossier) weigh(ctx context.Context, c evidence.Candidate) bool {
 	}
 	switch {
 	case !wanted:
-		d.refuse(c.Where, fmt.Errorf("%w: %s", ErrUnwanted, form(c)))
+		d.refuse(c.Where, r.unwanted(form(c)))
 	case !gained:
 		d.refuse(c.Where, worst(reasons))
 	default:
@@ -168,6 +168,21 @@ func (d *dossier) weigh(ctx context.Context, c evidence.Candidate) bool {
 		}
 	}
 	return gained
+}
+
+// unwanted says what form a signature has, and which one the policies ask for.
+func (r *run) unwanted(f evidence.Form) error {
+	asked := false
+	for _, rule := range r.rules {
+		asked = asked || len(rule.policy.Trusts()) > 0
+	}
+	switch {
+	case !asked:
+		return fmt.Errorf("%w: the policy asks for no signature that could be verified", ErrUnwanted)
+	case f == evidence.JWS || f == evidence.COSE:
+		return fmt.Errorf("%w: a Notary Project signature, and the policy asks for a key or a certificate", ErrUnwanted)
+	}
+	return fmt.Errorf("%w: a Sigstore signature, and the policy asks for a Notary Project one", ErrUnwanted)
 }
 
 // claimsOf are the claims about the manifest that a candidate makes under a
