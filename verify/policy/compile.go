@@ -19,14 +19,14 @@ func (c *compiler) fault(at spec.Origin, format string, args ...any) {
 	c.faults = append(c.faults, fmt.Errorf("%w: %s: %s", ErrInvalid, at, fmt.Sprintf(format, args...)))
 }
 
-// located adds the place to each of the joined faults in err.
+// located puts the place before each of the joined faults in err.
 func (c *compiler) located(err error, at spec.Origin) {
 	faults := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok && strings.Contains(err.Error(), "\n") {
 		faults = joined.Unwrap()
 	}
 	for _, fault := range faults {
-		c.faults = append(c.faults, fmt.Errorf("%w (%s)", fault, at))
+		c.fault(at, "%s", strings.TrimPrefix(fault.Error(), ErrInvalid.Error()+": "))
 	}
 }
 
@@ -71,7 +71,7 @@ func (c *compiler) policy(doc spec.Document, s *spec.ImagePolicy) Policy {
 	for _, image := range s.Images {
 		g, err := compileGlob(image.Glob)
 		if err != nil {
-			c.faults = append(c.faults, fmt.Errorf("%w (%s)", err, image.At))
+			c.fault(image.At, "%v", err)
 			continue
 		}
 		p.globs = append(p.globs, g)

@@ -61,10 +61,11 @@ func buildRules(b *builder, p *spec.ImagePolicy) {
 		case s.CEL != "":
 			r.program, err = compileCEL(s.CEL)
 		default:
-			r.program, err = compileRego(string(s.At), s.Rego)
+			r.program, err = compileRego(s.Rego)
 		}
 		for _, fault := range faultsOf(err) {
-			b.fault(s.At, "rule %s: %w", s.Name, fault)
+			at, fault := inText(s.At, s.Lines, fault)
+			b.fault(at, "rule %s: %w", s.Name, fault)
 		}
 		if err == nil {
 			b.add(s.At, r)
@@ -155,8 +156,10 @@ type regoProgram struct {
 	known        *verdicts
 }
 
-func compileRego(name, source string) (program, error) {
-	p, err := rego.Compile(name, source, rego.V1)
+// compileRego gives the module no name: whoever reports what it says has the
+// place of the rule.
+func compileRego(source string) (program, error) {
+	p, err := rego.Compile("", source, rego.V1)
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func TestRules(t *testing.T) {
 	}
 	runAll(t, []trial{
 		{name: "message", fields: celRule("image.tag == 'v2'"), claims: []claim.Claim{signed(nil)}, want: ErrRule, says: "r (p.yaml:14): a rule does not hold: the expression is false: ask the release team"},
-		{name: "messages of Rego", fields: regoRule("allow := true\n      deny contains \"no tags\" if input.image.tag != \"\""), claims: []claim.Claim{signed(nil)}, want: ErrRule, says: "no tags"},
+		{name: "messages of Rego", fields: regoRule("allow := true\n      deny contains \"no tags\" if input.image.tag != \"\""), claims: []claim.Claim{signed(nil)}, want: ErrRule, says: "r (p.yaml:14): a rule does not hold: the Rego policy does not hold: no tags"},
 	})
 }
 
@@ -185,11 +185,11 @@ func TestRegoMentions(t *testing.T) {
 		"allow := true\ndeny contains \"no input.sbom in \\\" input\" if not input.image": false,
 		"allow := true\ndeny contains `input[x]` if not input.signatures":                 false,
 	} {
-		p, err := compileRego("x", "package plomb\n"+body)
+		p, err := compileRego("package plomb\n" + body)
 		require.NoError(t, err, body)
 		require.Equal(t, want, p.mentions("sbom"), body)
 	}
-	p, err := compileRego("x", "package plomb\nallow if time.now_ns() > 0")
+	p, err := compileRego("package plomb\nallow if time.now_ns() > 0")
 	require.NoError(t, err)
 	require.True(t, p.mentions("now"))
 	runAll(t, []trial{

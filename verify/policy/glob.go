@@ -32,7 +32,7 @@ func compileGlob(pattern string) (glob, error) {
 		pattern = "index.docker.io/*/*"
 	}
 	if !validGlob.MatchString(pattern) {
-		return glob{}, fmt.Errorf("%w: glob %q: only letters, digits and - _ : / . @ * are allowed", ErrInvalid, pattern)
+		return glob{}, fmt.Errorf("glob %q: only letters, digits and - _ : / . @ * are allowed", pattern)
 	}
 	return glob{re: wildcards(pattern)}, nil
 }

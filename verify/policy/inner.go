@@ -41,18 +41,20 @@ func (c *compiler) inner(name string, s *spec.Policy) *inner {
 	if s.Type == "rego" {
 		p, err := rego.Compile(at, s.Data, rego.V0)
 		in.check = func(ctx context.Context, input []byte, now time.Time) error { return p.Check(ctx, input, now) }
-		c.compiled(err)
+		c.compiled(s, err)
 		return in
 	}
 	p, err := cue.Compile(at, s.Data)
 	in.check = func(ctx context.Context, input []byte, _ time.Time) error { return p.Check(ctx, input) }
-	c.compiled(err)
+	c.compiled(s, err)
 	return in
 }
 
-func (c *compiler) compiled(err error) {
-	if err != nil {
-		c.faults = append(c.faults, fmt.Errorf("%w: %w", ErrInvalid, err))
+// compiled notes the faults of a policy in CUE or Rego.
+func (c *compiler) compiled(s *spec.Policy, err error) {
+	for _, fault := range faultsOf(err) {
+		at, fault := inText(s.At, s.Lines, fault)
+		c.faults = append(c.faults, fmt.Errorf("%w: %s: %w", ErrInvalid, at, fault))
 	}
 }
 

@@ -60,6 +60,11 @@ func (e *SyntaxError) Error() string {
 
 func (e *SyntaxError) Unwrap() error { return ErrCompile }
 
+// Where and What are the place of the fault and what it is.
+func (e *SyntaxError) Where() (line, column int) { return e.Line, e.Column }
+
+func (e *SyntaxError) What() string { return e.Message }
+
 // A Program is a compiled rule. It can be evaluated concurrently.
 type Program struct {
 	program  cel.Program

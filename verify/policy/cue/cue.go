@@ -63,8 +63,8 @@ type Program struct {
 	turn chan struct{}
 }
 
-// Compile checks a policy. name stands before the faults, which have the line
-// in src.
+// Compile checks a policy. It fails with one SyntaxError for each fault, joined;
+// name stands before the faults, which have the line in src.
 func Compile(name, src string) (*Program, error) {
 	file, err := parser.ParseFile("", src)
 	if err != nil {
@@ -89,7 +89,7 @@ func Compile(name, src string) (*Program, error) {
 func closed(name string, file *ast.File) error {
 	var all []error
 	refuse := func(n ast.Node, format string, args ...any) {
-		all = append(all, fmt.Errorf("%w: %s: line %d: %s", ErrInvalid, name, n.Pos().Line(), fmt.Sprintf(format, args...)))
+		all = append(all, &SyntaxError{Name: name, Line: n.Pos().Line(), Message: fmt.Sprintf(format, args...)})
 	}
 	ast.Walk(file, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -171,11 +171,11 @@ func (p *Program) run(ctx context.Context, f func() error) error {
 func faults(name string, err error) error {
 	var all []error
 	for _, e := range cueerrors.Errors(err) {
-		line := ""
+		fault := &SyntaxError{Name: name, Message: e.Error()}
 		if pos := e.Position(); pos.IsValid() {
-			line = fmt.Sprintf("line %d, column %d: ", pos.Line(), pos.Column())
+			fault.Line, fault.Column = pos.Line(), pos.Column()
 		}
-		all = append(all, fmt.Errorf("%w: %s: %s%s", ErrInvalid, name, line, e.Error()))
+		all = append(all, fault)
 	}
 	return errors.Join(all...)
 }

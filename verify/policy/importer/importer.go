@@ -133,6 +133,9 @@ func (r *reading) finish(scopes []scope) (*Result, error) {
 	if len(r.faults) > 0 {
 		return nil, errors.Join(r.faults...)
 	}
+	if len(chosen) == 0 {
+		r.note("everything is rejected: no policy is needed where there is no other")
+	}
 	text, err := r.render(chosen)
 	if err != nil {
 		return nil, err

@@ -140,6 +140,7 @@ func TestContainersPolicyMeansTheSame(t *testing.T) {
 	require.Contains(t, res.Notes[0], "oci-layout")
 
 	res, err = policyOf("reject", "")
+	require.Equal(t, []string{"everything is rejected: no policy is needed where there is no other"}, res.Notes)
 	check(t, res, err, []verdict{{"registry.example/x:v1", open, false}})
 }
 

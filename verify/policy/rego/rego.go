@@ -73,13 +73,15 @@ var dialects = map[Version]dialect{
 
 // A Program is a compiled module. It may be used by several goroutines.
 type Program struct {
-	name  string
-	query rego.PreparedEvalQuery
+	// prefix stands before what an evaluation fails with.
+	prefix string
+	query  rego.PreparedEvalQuery
 	dialect
 }
 
-// Compile checks and compiles a module. name stands before the faults, which
-// have the line in src.
+// Compile checks and compiles a module. It fails with one SyntaxError for each
+// fault, joined. name stands before whatever it or an evaluation fails with,
+// unless it is empty.
 func Compile(name, src string, version Version) (*Program, error) {
 	d, ok := dialects[version]
 	if !ok {
@@ -102,20 +104,20 @@ func Compile(name, src string, version Version) (*Program, error) {
 	if err != nil {
 		return nil, faults(name, err)
 	}
-	return &Program{name: name, query: query, dialect: d}, nil
+	return &Program{prefix: prefix(name), query: query, dialect: d}, nil
 }
 
 // shape refuses a module that could never approve of anything.
 func (d dialect) shape(name string, module *ast.Module) error {
 	if got := strings.TrimPrefix(module.Package.Path.String(), "data."); got != d.path {
-		return fmt.Errorf("%w: %s: line %d: package %s, want %s", ErrInvalid, name, module.Package.Location.Row, got, d.path)
+		return &SyntaxError{Name: name, Line: module.Package.Location.Row, Message: fmt.Sprintf("package %s, want %s", got, d.path)}
 	}
 	for _, r := range module.Rules {
 		if r.Head.Ref().GroundPrefix().String() == d.rule || r.Head.Name.String() == d.rule {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: %s: package %s has no rule %s", ErrInvalid, name, d.path, d.rule)
+	return &SyntaxError{Name: name, Message: fmt.Sprintf("package %s has no rule %s", d.path, d.rule)}
 }
 
 // Check evaluates the module over input, which is JSON, at the time now. It
@@ -123,30 +125,30 @@ func (d dialect) shape(name string, module *ast.Module) error {
 // it does not, and ErrEvaluation if it comes to no result.
 func (p *Program) Check(ctx context.Context, input []byte, now time.Time) error {
 	if len(input) > MaxInput {
-		return fmt.Errorf("%w: %s: %d bytes of input, at most %d are read", ErrEvaluation, p.name, len(input), MaxInput)
+		return fmt.Errorf("%w: %s%d bytes of input, at most %d are read", ErrEvaluation, p.prefix, len(input), MaxInput)
 	}
 	dec := json.NewDecoder(bytes.NewReader(input))
 	dec.UseNumber()
 	var value any
 	if err := dec.Decode(&value); err != nil {
-		return fmt.Errorf("%w: %s: input: %w", ErrEvaluation, p.name, err)
+		return fmt.Errorf("%w: %sinput: %w", ErrEvaluation, p.prefix, err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: %s: input: more than one value", ErrEvaluation, p.name)
+		return fmt.Errorf("%w: %sinput: more than one value", ErrEvaluation, p.prefix)
 	}
 	ctx, cancel := context.WithTimeout(ctx, MaxTime)
 	defer cancel()
 	results, err := p.query.Eval(ctx, rego.EvalInput(value), rego.EvalTime(now))
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("%w: %s: %w", ErrEvaluation, p.name, ctx.Err())
+		return fmt.Errorf("%w: %s%w", ErrEvaluation, p.prefix, ctx.Err())
 	case err != nil:
-		return fmt.Errorf("%w: %s: %s", ErrEvaluation, p.name, strings.ReplaceAll(err.Error(), "\n", " "))
+		return fmt.Errorf("%w: %s%s", ErrEvaluation, p.prefix, strings.ReplaceAll(err.Error(), "\n", " "))
 	case len(results) != 1 || len(results[0].Expressions) != 1:
-		return fmt.Errorf("%w: %s: no result", ErrEvaluation, p.name)
+		return fmt.Errorf("%w: %sno result", ErrEvaluation, p.prefix)
 	}
 	if err := p.judge(results[0].Expressions[0].Value); err != nil {
-		return fmt.Errorf("%s: %w", p.name, err)
+		return fmt.Errorf("%s%w", p.prefix, err)
 	}
 	return nil
 }
@@ -156,15 +158,15 @@ func (p *Program) Check(ctx context.Context, input []byte, now time.Time) error 
 func faults(name string, err error) error {
 	var list ast.Errors
 	if !errors.As(err, &list) {
-		return fmt.Errorf("%w: %s: %s", ErrInvalid, name, strings.ReplaceAll(err.Error(), "\n", " "))
+		return &SyntaxError{Name: name, Message: strings.ReplaceAll(err.Error(), "\n", " ")}
 	}
 	var all []error
 	for _, e := range list {
-		line := ""
+		fault := &SyntaxError{Name: name, Message: e.Message}
 		if e.Location != nil {
-			line = fmt.Sprintf("line %d, column %d: ", e.Location.Row, e.Location.Col)
+			fault.Line, fault.Column = e.Location.Row, e.Location.Col
 		}
-		all = append(all, fmt.Errorf("%w: %s: %s%s", ErrInvalid, name, line, e.Message))
+		all = append(all, fault)
 	}
 	return errors.Join(all...)
 }

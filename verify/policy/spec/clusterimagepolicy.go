@@ -138,6 +138,7 @@ type Policy struct {
 	At           Origin        `yaml:"-"`
 	Type         string        `yaml:"type" required:"true" enum:"cue,rego"`
 	Data         string        `yaml:"data,omitempty"`
+	Lines        Lines         `yaml:"-" of:"data"`
 	Remote       *RemotePolicy `yaml:"remote,omitempty" refused:"nothing but evidence is fetched during a verification, write the policy into data"`
 	ConfigMapRef *ConfigMapRef `yaml:"configMapRef,omitempty" refused:"a node has no config maps of a cluster, write the policy into data"`
 	// FetchConfigFile puts the image config before Policy of the whole.

@@ -21,8 +21,11 @@ import (
 //	enum:"a,b"        it must be one of these
 //	only:"Kind"       it is known in documents of that kind
 //	refused:"why"     the schema has it and nothing enforces it
+//	of:"a,b"          for Lines: the fields that may hold the text
 type decoder struct {
 	file string
+	// text are the lines of the file.
+	text []string
 	// kind is that of the document that is being read.
 	kind   string
 	faults []error
@@ -30,6 +33,7 @@ type decoder struct {
 
 var (
 	originType  = reflect.TypeFor[Origin]()
+	linesType   = reflect.TypeFor[Lines]()
 	ignoredType = reflect.TypeFor[Ignored]()
 )
 
@@ -128,7 +132,7 @@ func (d *decoder) object(path string, n *yaml.Node, v reflect.Value) {
 		f, ok := known[key.Value]
 		switch refused, only := f.tag.Get("refused"), f.tag.Get("only"); {
 		case !ok:
-			d.fault(ErrInvalid, key, "unknown field %s", sub)
+			d.fault(ErrInvalid, key, "unknown field %s%s", sub, d.near(key.Value, known))
 		case refused != "":
 			d.fault(ErrUnsupported, key, "%s is not supported: %s", sub, refused)
 		case only != "" && only != d.kind:
@@ -161,6 +165,8 @@ func (d *decoder) fields(n *yaml.Node, v reflect.Value, known map[string]field) 
 		switch {
 		case f.Type == originType:
 			v.Field(i).SetString(string(d.at(n)))
+		case f.Type == linesType:
+			v.Field(i).Set(reflect.ValueOf(d.lines(n, strings.Split(f.Tag.Get("of"), ","))))
 		case options == "inline":
 			d.fields(n, v.Field(i), known)
 		default:
@@ -186,7 +192,11 @@ func (d *decoder) list(path string, n *yaml.Node, v reflect.Value) {
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 	for i, element := range n.Content {
-		d.value(path, element, v.Index(i))
+		at := path
+		if element.Kind != yaml.MappingNode { // the fields of an element are told apart by their lines
+			at = fmt.Sprintf("%s[%d]", path, i)
+		}
+		d.value(at, element, v.Index(i))
 	}
 }
 

@@ -65,6 +65,8 @@ type Rule struct {
 	// Rego is a module of package plomb, in Rego v1; data.plomb.allow must be
 	// true and data.plomb.deny, a set of messages, empty.
 	Rego string `yaml:"rego,omitempty"`
+	// Lines is where the one or the other stands.
+	Lines Lines `yaml:"-" of:"cel,rego"`
 	// Message is the reason given where the rule does not hold.
 	Message string `yaml:"message,omitempty"`
 }

@@ -5,7 +5,6 @@ package spec
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"reflect"
 	"slices"
@@ -57,7 +56,7 @@ func read[T any](d *decoder, n *yaml.Node) resource[T] {
 // with file, line and field: ErrInvalid, or ErrUnsupported for a field that the
 // schema has and nothing enforces.
 func Parse(file string, data []byte) ([]Document, error) {
-	d := &decoder{file: file}
+	d := &decoder{file: file, text: strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")}
 	var docs []Document
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	for {
@@ -67,7 +66,7 @@ func Parse(file string, data []byte) ([]Document, error) {
 			break
 		}
 		if err != nil {
-			d.faults = append(d.faults, fmt.Errorf("%w: %s: %w", ErrInvalid, file, err))
+			d.faults = append(d.faults, d.broken(err))
 			break
 		}
 		docs = append(docs, d.document(&n)...)

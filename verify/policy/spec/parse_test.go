@@ -3,6 +3,7 @@
 package spec_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -122,7 +123,11 @@ func TestRefused(t *testing.T) {
 		{"label that is a number", "  name: demo\n", "  name: demo\n  labels: {a: 1}\n", "metadata.labels.a must be a string"},
 		{"no kind", "kind: ClusterImagePolicy\n", "", `kind ""`},
 		{"kind that is a list", "kind: ClusterImagePolicy", "kind: [ClusterImagePolicy]", `kind ""`},
-		{"no YAML", "spec:", "spec: [", "p.yaml: yaml:"},
+		{"no YAML", "spec:", "spec: [", "invalid policy: p.yaml:6: did not find expected node content"},
+		{"tab", "    attestations:", "\tattestations:", "p.yaml:15: found a tab character that violates indentation: indent with spaces"},
+		{"name with a letter too few", "authorities:", "authoritis:", "p.yaml:8: unknown field spec.authoritis: did you mean authorities?"},
+		{"name in another case", "predicateType: vuln", "predicatetype: vuln", "unknown field spec.authorities.attestations.predicatetype: did you mean predicateType?"},
+		{"element that is no object", "  - glob: \"**\"\n", "  - glob: \"**\"\n  - \"*\"\n", "p.yaml:8: spec.images[1] must be an object"},
 		{"second document", "spec:\n  images", "---\nspec:\n  images", "p.yaml:1: spec is missing"},
 		{"list of documents", policy, "- a\n- b\n", "a policy document must be an object"},
 		{"text", policy, "hello\n", "a policy document must be an object"},
@@ -134,6 +139,44 @@ func TestRefused(t *testing.T) {
 			require.Empty(t, docs)
 			require.ErrorContains(t, err, c.want)
 		})
+	}
+}
+
+// What a field could have been meant is asked only where it would be welcome.
+func TestNothingIsMeantByWhatIsUnlike(t *testing.T) {
+	for _, name := range []string{"x", "golang", "remot", "notatio", strings.Repeat("attestations", 20)} {
+		_, err := spec.Parse("p.yaml", []byte(strings.Replace(policy, "    attestations:", "    "+name+": {}\n    attestations:", 1)))
+		require.ErrorContains(t, err, "unknown field spec.authorities."+name)
+		require.NotContains(t, err.Error(), "did you mean", "%s: a field that is refused is no advice", name)
+	}
+}
+
+// TestLines: a fault in a text has the line of the file, or none.
+func TestLines(t *testing.T) {
+	const head = "apiVersion: plombproject.github.io/v1\nkind: ImagePolicy\nmetadata: {name: x}\nspec:\n  images: [{glob: \"**\"}]\n  authorities: [{static: {action: pass}}]\n  rules:\n  - name: r\n"
+	for name, c := range map[string]struct {
+		rule string
+		want string
+	}{
+		"block":          {"    cel: |\n      true\n      && x\n", "p.yaml:11 10"},
+		"kept":           {"    cel: |+\n      true\n      && x\n\n", "p.yaml:11 10"},
+		"indented":       {"    cel: |1\n      true\n      && x\n", "p.yaml:11 9"},
+		"with a comment": {"    cel: | # why\n\n      true\n", "p.yaml:11 10"},
+		"CRLF":           {"    rego: |\r\n      true\r\n      && x\r\n", "p.yaml:11 10"},
+		"folded":         {"    cel: >\n      true\n      && x\n", ""},
+		"quoted":         {"    cel: \"true\\n && x\"\n", ""},
+		"plain":          {"    cel: true &&\n      x\n", ""},
+		"other breaks":   {"    cel: |\n      true\u2028      && y\n      && x\n", ""},
+	} {
+		docs, err := spec.Parse("p.yaml", []byte(head+c.rule))
+		require.NoError(t, err, name)
+		at, column, ok := docs[0].ImagePolicy.Rules[0].Lines.Place(2, 4)
+		require.Equal(t, c.want != "", ok, name)
+		if ok {
+			require.Equal(t, c.want, fmt.Sprint(at, " ", column), name)
+		}
+		_, _, ok = docs[0].ImagePolicy.Rules[0].Lines.Place(4, 1)
+		require.False(t, ok, name)
 	}
 }
 
