@@ -70,7 +70,7 @@ func TestPolicyTestReportsDifferences(t *testing.T) {
 	require.Regexp(t, `(?m)^FAIL  .*suite/bad$`, out)
 	require.Contains(t, out, "verdict is allow")
 	require.Regexp(t, `(?m)^FAIL  .*suite/broken$`, out)
-	require.Contains(t, out, "field claim not found")
+	require.Contains(t, out, "input.yaml:3: unknown field claim")
 	require.Regexp(t, `(?m)^ok    .*suite/good$`, out)
 	require.Contains(t, out, "1 ok, 2 failed")
 

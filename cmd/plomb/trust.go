@@ -76,7 +76,7 @@ func (f *trustFlags) names(args []string) ([]string, error) {
 func (f *trustFlags) someNames(args []string) ([]string, error) {
 	names, err := f.names(args)
 	if err == nil && len(names) == 0 {
-		err = fmt.Errorf("%w: no instance in %s; run plomb trust update", errFailed, f.dir)
+		err = fmt.Errorf("%w: no instance in %s; run plomb trust update public-good", errFailed, f.dir)
 	}
 	return names, err
 }

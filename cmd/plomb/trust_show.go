@@ -70,7 +70,7 @@ Exit status: 0 listed, 2 the store could not be read, 64 wrong usage.`,
 			}
 			report := common.store().Report(names, time.Now())
 			if len(names) == 0 {
-				note(stdio, "no instance in %s; run plomb trust update, or plomb trust update NAME --from FILE", common.dir)
+				note(stdio, "no instance in %s; run plomb trust update public-good, or plomb trust update NAME --from FILE", common.dir)
 			}
 			if output == "json" {
 				err = printJSON(stdio.Out, report)
