@@ -16,10 +16,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	prototrustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
+	"google.golang.org/protobuf/encoding/protojson"
 )
 
 // operator names us in the signing config: clients take one service per
@@ -70,7 +73,27 @@ func Root(i Instance) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trusted root: %w", err)
 	}
-	return stable(trusted)
+	return stable(inOrder{trusted})
+}
+
+// inOrder writes a trusted root with its logs in the order of their names:
+// sigstore-go keeps them in a map, and would write them in any.
+type inOrder struct{ root *root.TrustedRoot }
+
+// MarshalJSON implements json.Marshaler.
+func (o inOrder) MarshalJSON() ([]byte, error) {
+	raw, err := o.root.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	var pb prototrustroot.TrustedRoot
+	if err := protojson.Unmarshal(raw, &pb); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(pb.GetTlogs(), func(a, b *prototrustroot.TransparencyLogInstance) int {
+		return strings.Compare(a.GetBaseUrl(), b.GetBaseUrl())
+	})
+	return protojson.Marshal(&pb)
 }
 
 func (i Instance) logs(logs ...Log) map[string]*root.TransparencyLog {
