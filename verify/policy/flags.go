@@ -56,8 +56,3 @@ func ForFlags(f Flags) (*Set, error) {
 	}
 	return fromFlags(said, a), nil
 }
-
-// ForKeys is ForFlags for public keys in PEM alone.
-func ForKeys(pem, hash string) (*Set, error) {
-	return ForFlags(Flags{Keys: pem, Hash: hash})
-}

@@ -89,7 +89,7 @@ func Compile(name, src string) (*Program, error) {
 func closed(name string, file *ast.File) error {
 	var all []error
 	refuse := func(n ast.Node, format string, args ...any) {
-		all = append(all, &SyntaxError{Name: name, Line: n.Pos().Line(), Message: fmt.Sprintf(format, args...)})
+		all = append(all, &SyntaxError{Kind: ErrInvalid, Name: name, Line: n.Pos().Line(), Message: fmt.Sprintf(format, args...)})
 	}
 	ast.Walk(file, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -171,7 +171,7 @@ func (p *Program) run(ctx context.Context, f func() error) error {
 func faults(name string, err error) error {
 	var all []error
 	for _, e := range cueerrors.Errors(err) {
-		fault := &SyntaxError{Name: name, Message: e.Error()}
+		fault := &SyntaxError{Kind: ErrInvalid, Name: name, Message: e.Error()}
 		if pos := e.Position(); pos.IsValid() {
 			fault.Line, fault.Column = pos.Line(), pos.Column()
 		}

@@ -110,14 +110,14 @@ func Compile(name, src string, version Version) (*Program, error) {
 // shape refuses a module that could never approve of anything.
 func (d dialect) shape(name string, module *ast.Module) error {
 	if got := strings.TrimPrefix(module.Package.Path.String(), "data."); got != d.path {
-		return &SyntaxError{Name: name, Line: module.Package.Location.Row, Message: fmt.Sprintf("package %s, want %s", got, d.path)}
+		return &SyntaxError{Kind: ErrInvalid, Name: name, Line: module.Package.Location.Row, Message: fmt.Sprintf("package %s, want %s", got, d.path)}
 	}
 	for _, r := range module.Rules {
 		if r.Head.Ref().GroundPrefix().String() == d.rule || r.Head.Name.String() == d.rule {
 			return nil
 		}
 	}
-	return &SyntaxError{Name: name, Message: fmt.Sprintf("package %s has no rule %s", d.path, d.rule)}
+	return &SyntaxError{Kind: ErrInvalid, Name: name, Message: fmt.Sprintf("package %s has no rule %s", d.path, d.rule)}
 }
 
 // Check evaluates the module over input, which is JSON, at the time now. It
@@ -158,11 +158,11 @@ func (p *Program) Check(ctx context.Context, input []byte, now time.Time) error 
 func faults(name string, err error) error {
 	var list ast.Errors
 	if !errors.As(err, &list) {
-		return &SyntaxError{Name: name, Message: strings.ReplaceAll(err.Error(), "\n", " ")}
+		return &SyntaxError{Kind: ErrInvalid, Name: name, Message: strings.ReplaceAll(err.Error(), "\n", " ")}
 	}
 	var all []error
 	for _, e := range list {
-		fault := &SyntaxError{Name: name, Message: e.Message}
+		fault := &SyntaxError{Kind: ErrInvalid, Name: name, Message: e.Message}
 		if e.Location != nil {
 			fault.Line, fault.Column = e.Location.Row, e.Location.Col
 		}

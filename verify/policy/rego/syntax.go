@@ -2,35 +2,12 @@
 
 package rego
 
-import "fmt"
+import "github.com/plombproject/plomb/verify/policy/syntax"
 
 // A SyntaxError is one fault of a module. It wraps ErrInvalid.
-type SyntaxError struct {
-	// Name is that which the module was compiled under.
-	Name string
-	// Line and Column are from 1; 0 if the fault is one of the whole.
-	Line, Column int
-	Message      string
-}
+type SyntaxError = syntax.Error
 
-func (e *SyntaxError) Error() string {
-	place := ""
-	switch {
-	case e.Column > 0:
-		place = fmt.Sprintf("line %d, column %d: ", e.Line, e.Column)
-	case e.Line > 0:
-		place = fmt.Sprintf("line %d: ", e.Line)
-	}
-	return fmt.Sprintf("%v: %s%s%s", ErrInvalid, prefix(e.Name), place, e.Message)
-}
-
-func (e *SyntaxError) Unwrap() error { return ErrInvalid }
-
-// Where and What are the place of the fault and what it is.
-func (e *SyntaxError) Where() (line, column int) { return e.Line, e.Column }
-
-func (e *SyntaxError) What() string { return e.Message }
-
+// prefix stands before what is said of the module of that name.
 func prefix(name string) string {
 	if name == "" {
 		return ""
