@@ -4,7 +4,6 @@ package verify_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -86,39 +85,21 @@ func TestTwoAnswersToOneQuestion(t *testing.T) {
 	}
 }
 
-// gzipped are blanks, packed a thousandfold.
-func gzipped(t *testing.T, size int64) []byte {
-	t.Helper()
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, err := io.CopyN(w, blank{}, size)
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
-	return packed.Bytes()
-}
-
-type blank struct{}
-
-func (blank) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = ' '
-	}
-	return len(p), nil
-}
-
 // TestBombsAndEndlessReplies: a reply is bounded when it is unpacked, and ends
 // where the bound is, for each document that is fetched.
 func TestBombsAndEndlessReplies(t *testing.T) {
 	s := newStand(t)
 	img := s.signed(verifytest.ImageOptions{NoAnnotation: true})
 	s.allow(img.Index)
-	packed := gzipped(t, 64<<20)
+	packed := verifytest.Bomb(t, 64<<20)
 	for kind, reply := range map[string]http.HandlerFunc{
 		"bomb": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(packed)
 		},
-		"endless": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, io.LimitReader(blank{}, 1<<30)) },
+		"endless": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.Copy(w, io.LimitReader(verifytest.Blanks{}, 1<<30))
+		},
 	} {
 		for name, dgst := range s.documents(img) {
 			t.Run(kind+" "+name, func(t *testing.T) {

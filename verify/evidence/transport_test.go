@@ -3,8 +3,6 @@
 package evidence_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -69,30 +67,10 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// bomb is 64 MiB of blanks, packed.
-func bomb(t *testing.T) []byte {
-	t.Helper()
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, err := io.CopyN(w, blanks{}, 64<<20)
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
-	return packed.Bytes()
-}
-
-type blanks struct{}
-
-func (blanks) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = ' '
-	}
-	return len(p), nil
-}
-
 // TestPackedAndEndlessReplies: what is read is bounded after it is unpacked,
 // though nobody asked for it to be packed, and ends though the reply does not.
 func TestPackedAndEndlessReplies(t *testing.T) {
-	packed := bomb(t)
+	packed := verifytest.Bomb(t, 64<<20)
 	for name, reply := range map[string]http.HandlerFunc{
 		"bomb": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
@@ -104,7 +82,7 @@ func TestPackedAndEndlessReplies(t *testing.T) {
 			_, _ = w.Write(packed)
 		},
 		"endless": func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(w, io.LimitReader(blanks{}, 1<<30))
+			_, _ = io.Copy(w, io.LimitReader(verifytest.Blanks{}, 1<<30))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
