@@ -156,7 +156,20 @@ var siblings = []struct {
 			"./frontend/internal/output": "reading what a helper wrote, bounded, is a mechanism of all steps that run one",
 		},
 	},
-	{parent: "./plugin"},
+	{
+		parent: "./plugin",
+		shared: map[string]string{
+			"./plugin/settings":   "where things are on a node is the same for every program there",
+			"./plugin/judge":      "the one call of verify, with what a node has",
+			"./plugin/admission":  "mode, snapshot and break-glass hold at every point of enforcement",
+			"./plugin/control":    "the words between the agent and who asks it",
+			"./plugin/containerd": "what is wrong with a configuration is found once, for those who mend and those who prove",
+		},
+		composers: map[string]string{
+			"./plugin/agent":   "the daemon: it puts the points of enforcement around one memory of verdicts",
+			"./plugin/pending": "keeps modules until they are used",
+		},
+	},
 	{
 		parent: "./provenance",
 		shared: map[string]string{

@@ -27,6 +27,8 @@ import (
 
 	"github.com/plombproject/plomb/internal/limit"
 	"github.com/plombproject/plomb/internal/strictjson"
+	"github.com/plombproject/plomb/plugin/judge"
+	"github.com/plombproject/plomb/plugin/settings"
 	"github.com/plombproject/plomb/verify"
 	"github.com/plombproject/plomb/verify/decision"
 )
@@ -47,17 +49,21 @@ const (
 // ErrCall reports a call that containerd would not have made.
 var ErrCall = errors.New("not called as an image verifier")
 
-// A Verify decides about one image: Settings.Verify, or what a test puts in.
+// A Verify decides about one image.
 type Verify func(ctx context.Context, name string, desc ocispec.Descriptor) *decision.Decision
 
 // Main runs the verifier: args without the program's name, getenv for the
-// settings of Settings. It returns the exit status.
+// settings of package settings. It returns the exit status.
 func Main(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	settings, err := ReadSettings(getenv)
+	s, err := settings.Read(getenv)
 	if err != nil {
 		return answer(verify.Refused("", ocispec.Descriptor{}, err, time.Now()), stdout, stderr)
 	}
-	return Serve(ctx, settings.Timeout, settings.Verify, args, stdin, stdout, stderr)
+	j := &judge.Judge{Settings: s}
+	decide := func(ctx context.Context, name string, desc ocispec.Descriptor) *decision.Decision {
+		return j.Decide(ctx, judge.Question{Name: name, Descriptor: desc})
+	}
+	return Serve(ctx, s.Timeout, decide, args, stdin, stdout, stderr)
 }
 
 // Serve answers one call with decide, within timeout.

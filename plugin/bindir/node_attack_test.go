@@ -13,7 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
-	"github.com/plombproject/plomb/plugin/bindir"
+	"github.com/plombproject/plomb/plugin/settings"
 	"github.com/plombproject/plomb/verify/verifytest"
 )
 
@@ -134,7 +134,7 @@ func TestTrustedRootsOfANode(t *testing.T) {
 // TestSlowRegistriesLeaveTimeForAReason: containerd kills a verifier that is not
 // done, and then nobody knows why; the verifier gives up before.
 func TestSlowRegistriesLeaveTimeForAReason(t *testing.T) {
-	require.Less(t, bindir.DefaultTimeout, 10*time.Second)
+	require.Less(t, settings.DefaultTimeout, 10*time.Second)
 	n := newNode(t)
 	n.env["PLOMB_TIMEOUT"] = "400ms"
 	dgst := n.image(t, nil)
