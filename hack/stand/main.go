@@ -19,6 +19,7 @@ import (
 
 const usage = `usage: stand up [--root CHECKOUT] [--snapshotter overlayfs|native] DIR
        stand down [--keep] DIR
+       stand restart DIR DAEMON
        stand tamper IMAGE NEWTAG
        stand bench --root CHECKOUT [--runs N] DIR
        stand bench-sbom --root CHECKOUT [--runs N] DIR
@@ -35,7 +36,7 @@ func main() {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
-		"up": up, "down": down, "tamper": tamperWith,
+		"up": up, "down": down, "restart": restart, "tamper": tamperWith,
 		"bench": measure, "bench-sbom": measureSBOM, "bench-verify": measureVerify, "catalogue": catalogue, "account": account,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
@@ -82,6 +83,14 @@ func down(ctx context.Context, args []string, _, stderr io.Writer) error {
 		return err
 	}
 	return stand.Down(ctx, dir, *keep, stderr)
+}
+
+// restart is what plomb node install runs on a stand.
+func restart(ctx context.Context, args []string, _, _ io.Writer) error {
+	if len(args) != 2 {
+		return fmt.Errorf("usage: stand restart DIR DAEMON")
+	}
+	return stand.Restart(ctx, args[0], args[1])
 }
 
 // parse takes flags before and after the one folder.

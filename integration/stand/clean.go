@@ -78,6 +78,7 @@ func (s *Stand) stopAll(ctx context.Context) error {
 	if err := os.Remove(s.EnvFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		all = fmt.Errorf("stopping the stand: %w", err)
 	}
+	all = errors.Join(all, s.stopAgent(ctx))
 	for _, name := range stopOrder {
 		if slices.Contains(s.names, name) {
 			all = errors.Join(all, s.StopDaemon(ctx, name))

@@ -18,11 +18,12 @@ import (
 //   - use_local_image_pull = false: CRI pulls go through the transfer service,
 //     the only path on which image verifiers are asked.
 //   - restrict_oom_score_adj: machines without CAP_SYS_RESOURCE on the host.
+//   - imports: where an administrator would put more, and plomb node install does.
 //   - every socket and folder that has a default outside the stand is moved.
 const containerdConfig = `version = 3
 root = %[1]q
 state = %[2]q
-imports = []
+imports = [%[16]q]
 disabled_plugins = [
   "io.containerd.snapshotter.v1.blockfile",
   "io.containerd.snapshotter.v1.btrfs",
@@ -91,11 +92,7 @@ func (s *Stand) containerd() daemon {
 		program: s.program("containerd"),
 		args:    []string{"--config", config},
 		// plomb-verifier inherits these.
-		env: []string{
-			"PLOMB_POLICY=" + s.Policy,
-			"PLOMB_TRUSTED_ROOT=" + s.TrustedRoot(),
-			"PLOMB_HOSTS=" + s.layout.hosts(),
-		},
+		env:     s.verifierEnv(),
 		grace:   10 * time.Second,
 		prepare: func() error { return s.prepareContainerd(config) },
 		probe:   s.probeContainerd,
@@ -107,6 +104,9 @@ func (s *Stand) prepareContainerd(config string) error {
 		return err
 	}
 	if err := s.writeNetwork(); err != nil {
+		return err
+	}
+	if err := s.writeNode(); err != nil {
 		return err
 	}
 	hosts := fmt.Sprintf(hostsConfig, s.Registry)
@@ -125,8 +125,8 @@ func (s *Stand) containerdTOML() string {
 		fmt.Sprintf("%q, %q", cniPluginDirs[0], cniPluginDirs[1]), at("etc", "cni"),
 		host, port,
 		at("containerd", "opt"),
-		at("run", "nri.sock"), at("nri", "plugins"), at("nri", "conf.d"),
-		filepath.Join(s.layout.outside(), "s"))
+		s.layout.nriSocket(), at("nri", "plugins"), at("nri", "conf.d"),
+		filepath.Join(s.layout.outside(), "s"), filepath.Join(s.ContainerdDropIns(), "*.toml"))
 }
 
 // installVerifier puts the verifier in its folder by rename: containerd runs

@@ -29,7 +29,8 @@ type daemon struct {
 	program string
 	args    []string
 	env     []string
-	// prepare writes the daemon's files; it runs before every start.
+	// prepare writes the daemon's files when the stand starts. One that is
+	// started again finds them as they were left: tests change them.
 	prepare func() error
 	// probe returns nil once the daemon answers as it should.
 	probe func(context.Context) error
@@ -37,12 +38,17 @@ type daemon struct {
 	grace time.Duration
 }
 
-// start spawns the daemon and waits until it answers.
-func (s *Stand) start(ctx context.Context, d daemon) error {
-	began := time.Now()
+// startFirst is start with all the daemon's files written anew.
+func (s *Stand) startFirst(ctx context.Context, d daemon) error {
 	if err := d.prepare(); err != nil {
 		return fmt.Errorf("%w %s: %w", ErrDaemon, d.name, err)
 	}
+	return s.start(ctx, d)
+}
+
+// start spawns the daemon and waits until it answers.
+func (s *Stand) start(ctx context.Context, d daemon) error {
+	began := time.Now()
 	cmd := exec.Command(d.program, d.args...)
 	cmd.Dir = s.layout.dir
 	cmd.Env = append(s.daemonEnv(), d.env...)

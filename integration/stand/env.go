@@ -37,6 +37,7 @@ func (s *Stand) Env() map[string]string {
 	if slices.Contains(s.names, Containerd) {
 		env["CONTAINERD_ADDRESS"] = s.ContainerdAddress
 		env["PLOMB_HOSTS"] = s.layout.hosts()
+		maps.Copy(env, s.nodeEnv())
 	}
 	if s.Frontend == "" {
 		delete(env, "PLOMB_FRONTEND")

@@ -43,6 +43,7 @@ type state struct {
 	Registry    string   `json:"registry"` // host:port, its own or a lent one
 	Sigstore    string   `json:"sigstore"` // host:port, its own; empty when lent
 	Stream      string   `json:"stream"`   // host:port of containerd's CRI streaming
+	Metrics     string   `json:"metrics"`  // host:port that an agent may use
 	SigstoreDir string   `json:"sigstoreDir"`
 	Policy      string   `json:"policy"`
 	Frontend    string   `json:"frontend,omitempty"`
@@ -52,7 +53,7 @@ type state struct {
 	WorkerAddress string `json:"workerAddress,omitempty"`
 }
 
-const stateVersion = 1
+const stateVersion = 2
 
 // layout turns the folder into paths.
 type layout struct{ dir string }
@@ -68,6 +69,10 @@ func (l layout) buildkitSocket() string     { return l.path("run", "buildkitd.so
 func (l layout) containerdSocket() string   { return l.path("run", "containerd.sock") }
 func (l layout) longestSocket() string      { return l.path("run", "containerd.sock.ttrpc") }
 func (l layout) hosts() string              { return l.path("etc", "certs.d") }
+func (l layout) nriSocket() string          { return l.path("run", "nri.sock") }
+func (l layout) agentSocket() string        { return l.path("run", "plomb", "agent.sock") }
+func (l layout) nodeConfig() string         { return l.path("etc", "plomb", "node.yaml") }
+func (l layout) nodeState() string          { return l.path("plomb") }
 
 // id names what of this stand is outside its folder. It depends on the folder
 // alone, so that a crashed stand's leftovers are found again.

@@ -21,6 +21,9 @@ const (
 	Registry   = "registry"
 )
 
+// Agent is plomb agent. It is no part of a start: see StartAgent.
+const Agent = "agent"
+
 var stopOrder = [...]string{Containerd, Buildkitd, Sigstore, Registry}
 
 // ErrOptions reports Options that cannot be met.

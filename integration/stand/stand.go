@@ -47,6 +47,7 @@ type Stand struct {
 	names            []string
 	sigstoreAddr     string
 	streamAddr       string
+	metricsAddr      string
 	buildkitdProgram string
 	verifierProgram  string
 	workerAddress    string // of the containerd that buildkitd works in, or empty
@@ -120,7 +121,7 @@ func fromState(l layout, st state, opts Options) *Stand {
 		Dir: l.dir, Bin: st.Bin, Registry: st.Registry, Sigstore: st.SigstoreDir, Policy: st.Policy,
 		BuildkitHost: "unix://" + l.buildkitSocket(), ContainerdAddress: l.containerdSocket(),
 		Frontend: st.Frontend, Snapshotter: st.Snapshotter,
-		layout: l, root: opts.Root, names: st.Daemons, sigstoreAddr: st.Sigstore, streamAddr: st.Stream,
+		layout: l, root: opts.Root, names: st.Daemons, sigstoreAddr: st.Sigstore, streamAddr: st.Stream, metricsAddr: st.Metrics,
 		buildkitdProgram: st.Buildkitd, verifierProgram: st.Verifier, workerAddress: st.WorkerAddress,
 		log: opts.Log, logMu: new(sync.Mutex),
 	}
@@ -185,13 +186,13 @@ func newState(l layout, old *state, opts Options) (state, error) {
 		Buildkitd: opts.BuildkitdProgram, Verifier: opts.VerifierProgram,
 		SigstoreDir: l.path("sigstore"), Policy: l.path("policy"),
 	}
-	ports, err := freePorts(3)
+	ports, err := freePorts(4)
 	if err != nil {
 		return st, err
 	}
-	st.Registry, st.Sigstore, st.Stream = ports[0], ports[1], ports[2]
-	if old != nil && isFree(old.Registry) && isFree(old.Sigstore) && isFree(old.Stream) {
-		st.Registry, st.Sigstore, st.Stream = old.Registry, old.Sigstore, old.Stream
+	st.Registry, st.Sigstore, st.Stream, st.Metrics = ports[0], ports[1], ports[2], ports[3]
+	if old != nil && isFree(old.Registry) && isFree(old.Sigstore) && isFree(old.Stream) && isFree(old.Metrics) {
+		st.Registry, st.Sigstore, st.Stream, st.Metrics = old.Registry, old.Sigstore, old.Stream, old.Metrics
 	}
 	if opts.Beside != nil {
 		if !opts.starts(Registry) {
@@ -223,6 +224,11 @@ func (s *Stand) bringUp(ctx context.Context, opts Options) error {
 	if err := s.startAll(ctx); err != nil {
 		return err
 	}
+	if opts.starts(Containerd) {
+		if err := s.importPause(ctx); err != nil {
+			return err
+		}
+	}
 	if opts.starts(Buildkitd) {
 		if err := s.setUpBuildx(ctx); err != nil {
 			return err
@@ -243,7 +249,7 @@ func (s *Stand) startAll(ctx context.Context) error {
 	results := make(chan error, len(s.names))
 	for _, name := range s.names {
 		go func() {
-			err := s.start(ctx, s.daemon(name))
+			err := s.startFirst(ctx, s.daemon(name))
 			if err != nil {
 				cancel()
 			}
@@ -270,6 +276,8 @@ func (s *Stand) daemon(name string) daemon {
 		return s.buildkitd()
 	case Containerd:
 		return s.containerd()
+	case Agent:
+		return s.agent()
 	}
 	panic("stand: no daemon is called " + name) // Options.complete has checked names
 }
