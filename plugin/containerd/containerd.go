@@ -6,19 +6,32 @@
 // It changes no file and restarts nothing: see package node.
 package containerd
 
+import (
+	"errors"
+	"time"
+)
+
+// ErrConfig reports a configuration of containerd that cannot be read, or that
+// these changes cannot be made to.
+var ErrConfig = errors.New("containerd's configuration")
+
 // A Finding is one setting that turns verification off, or weakens it.
 type Finding struct {
 	// Setting is its path, as in
 	// plugins."io.containerd.cri.v1.images".use_local_image_pull.
-	Setting string
+	Setting string `json:"setting"`
 	// Value is what it is set to, as TOML.
-	Value string
+	Value string `json:"value"`
 	// Effect is what happens because of it, on one line.
-	Effect string
-	// Remedy is the TOML that mends it, table header included.
-	Remedy string
+	Effect string `json:"effect"`
+	// Remedy is the TOML that mends it, table header included, or, if Edit is
+	// set, what to do to the main configuration.
+	Remedy string `json:"remedy"`
 	// Fatal tells that verification is off because of it.
-	Fatal bool
+	Fatal bool `json:"fatal"`
+	// Edit tells that no drop-in mends it: containerd merges imported files
+	// into what is there and takes nothing away. Mend does.
+	Edit bool `json:"edit,omitempty"`
 }
 
 // A Want is what the node's configuration has to be.
@@ -28,4 +41,48 @@ type Want struct {
 	// RequireNRI is the name of the NRI plugin that containers may not be
 	// created without; empty: none.
 	RequireNRI string
+}
+
+// A Report is what a configuration says about image verification.
+type Report struct {
+	// Findings are all, in the order of the checks.
+	Findings []Finding `json:"findings"`
+	// Facts are the settings that others need.
+	Facts Facts `json:"facts"`
+}
+
+// Facts are settings of a configuration that others need.
+type Facts struct {
+	// Root and State are containerd's folders, Address its socket.
+	Root    string `json:"root"`
+	State   string `json:"state"`
+	Address string `json:"address"`
+	// BinDir is the folder of image verifiers, MaxVerifiers how many of it are
+	// run (below 0: all), and PerVerifierTimeout how long each may take.
+	BinDir             string        `json:"binDir"`
+	MaxVerifiers       int           `json:"maxVerifiers"`
+	PerVerifierTimeout time.Duration `json:"perVerifierTimeout"`
+	// NRI tells that plugins can register, at NRISocket; RequiredNRI are those
+	// without which no container is created.
+	NRI         bool     `json:"nri"`
+	NRISocket   string   `json:"nriSocket"`
+	RequiredNRI []string `json:"requiredNRI,omitempty"`
+	// HostsDir is where CRI looks for hosts.toml, and TransferHostsDir where
+	// the transfer service does when it is asked by others.
+	HostsDir         string `json:"hostsDir"`
+	TransferHostsDir string `json:"transferHostsDir"`
+	// Sandbox is the image of pods.
+	Sandbox string `json:"sandbox"`
+	// Imports are the patterns that drop-ins are looked for with.
+	Imports []string `json:"imports,omitempty"`
+}
+
+// Fatal tells that a finding turns verification off.
+func (r Report) Fatal() bool {
+	for _, f := range r.Findings {
+		if f.Fatal {
+			return true
+		}
+	}
+	return false
 }
