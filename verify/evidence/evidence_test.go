@@ -5,6 +5,7 @@ package evidence_test
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -103,6 +104,41 @@ func TestCredentialsAreOffered(t *testing.T) {
 	})
 	_, _ = r.Resolve(context.Background())
 	require.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte("user:secret")), got)
+}
+
+// TestFailingCredentials: who is let in without credentials needs none, and who
+// is not is told why there were none.
+func TestFailingCredentials(t *testing.T) {
+	open := true
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := "http://" + r.Host
+		switch {
+		case r.URL.Path == "/token" && open:
+			_, _ = w.Write([]byte(`{"token": "anonymous"}`))
+		case r.URL.Path == "/token":
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.Header.Get("Authorization") == "":
+			w.Header().Set("WWW-Authenticate", `Bearer realm="`+host+`/token",service="test"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+			w.Header().Set("Docker-Content-Digest", digest.FromString("x").String())
+		}
+	}))
+	defer server.Close()
+	fault := errors.New("provider ecr failed")
+	ask := func() error {
+		r := evidence.NewRegistry(strings.TrimPrefix(server.URL, "http://")+"/app:v1", evidence.RegistryOptions{
+			Credentials: func(string) (string, string, error) { return "", "", fault },
+		})
+		_, err := r.Resolve(t.Context())
+		return err
+	}
+	require.NoError(t, ask())
+	open = false
+	err := ask()
+	require.ErrorIs(t, err, evidence.ErrAccess)
+	require.ErrorIs(t, err, fault)
 }
 
 func TestOneRequestCannotHangForEver(t *testing.T) {

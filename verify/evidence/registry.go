@@ -40,7 +40,9 @@ type RegistryOptions struct {
 	// certificates, headers. Empty, or absent on disk: none.
 	HostsDir string
 	// Credentials gives the user name and secret for a host, two empty
-	// strings for none. Nil: anonymous.
+	// strings for none. After an error the host is asked without any, as
+	// kubelet does: credentials prove nothing. If access is then denied, the
+	// error is told. Nil: anonymous.
 	Credentials func(host string) (user, secret string, err error)
 	// RequestTimeout bounds each request; 0 is DefaultRequestTimeout.
 	RequestTimeout time.Duration
@@ -52,6 +54,8 @@ type Registry struct {
 	ref      string
 	resolver remotes.Resolver
 	requests *atomic.Int64
+	// noCredentials is why there were none, for who is denied.
+	noCredentials *atomic.Pointer[error]
 }
 
 var _ Location = (*Registry)(nil)
@@ -60,13 +64,13 @@ var _ Location = (*Registry)(nil)
 // qualified (host/repository, with or without tag and digest). It makes no
 // request.
 func NewRegistry(ref string, opts RegistryOptions) *Registry {
-	r := &Registry{ref: ref, requests: new(atomic.Int64)}
+	r := &Registry{ref: ref, requests: new(atomic.Int64), noCredentials: new(atomic.Pointer[error])}
 	timeout := opts.RequestTimeout
 	if timeout == 0 {
 		timeout = DefaultRequestTimeout
 	}
 	host := config.HostOptions{
-		Credentials: opts.Credentials,
+		Credentials: r.anonymousAfterError(opts.Credentials),
 		UpdateClient: func(c *http.Client) error {
 			c.Timeout = timeout
 			if _, ok := c.Transport.(*counting); !ok {
@@ -82,6 +86,28 @@ func NewRegistry(ref string, opts RegistryOptions) *Registry {
 		Hosts: config.ConfigureHosts(quiet(context.Background()), host),
 	})
 	return r
+}
+
+func (r *Registry) anonymousAfterError(credentials func(string) (string, string, error)) func(string) (string, string, error) {
+	if credentials == nil {
+		return nil
+	}
+	return func(host string) (string, string, error) {
+		user, secret, err := credentials(host)
+		if err != nil {
+			r.noCredentials.Store(&err)
+			return "", "", nil
+		}
+		return user, secret, nil
+	}
+}
+
+// denied is ErrAccess with what is known of it.
+func (r *Registry) denied(reason error) error {
+	if why := r.noCredentials.Load(); why != nil {
+		return fmt.Errorf("%w: %w", ErrAccess, *why)
+	}
+	return fmt.Errorf("%w: %w", ErrAccess, reason)
 }
 
 // Resolve asks the registry which digest the reference names now.
@@ -147,11 +173,11 @@ func (r *Registry) translate(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case errors.As(err, &status):
 		if status.StatusCode == http.StatusUnauthorized || status.StatusCode == http.StatusForbidden {
-			return fmt.Errorf("%w: %s: log in, or give the node credentials for it", ErrAccess, status.Status)
+			return r.denied(fmt.Errorf("%s: log in, or give the node credentials for it", status.Status))
 		}
 		return fmt.Errorf("%w: it answers %s to %s %s", ErrUnreachable, status.Status, status.RequestMethod, status.RequestURL)
 	case errors.Is(err, docker.ErrInvalidAuthorization):
-		return fmt.Errorf("%w: %w", ErrAccess, err)
+		return r.denied(err)
 	case errors.As(err, &transport):
 		return fmt.Errorf("%w: %w", ErrUnreachable, transport.Err)
 	}
