@@ -13,5 +13,7 @@ import (
 )
 
 func main() {
-	os.Exit(bindir.Main(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(bindir.Main(context.Background(), bindir.Process{
+		Args: os.Args[1:], Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	}))
 }

@@ -48,6 +48,9 @@ func TestUnderContainerd(t *testing.T) {
 	t.Setenv("PLOMB_POLICY", filepath.Join(dir, "policy"))
 	t.Setenv("PLOMB_TRUSTED_ROOT", filepath.Join(dir, "root.json"))
 	t.Setenv("PLOMB_HOSTS", filepath.Join(dir, "hosts"))
+	t.Setenv("PLOMB_STATE", filepath.Join(dir, "state"))
+	t.Setenv("PLOMB_NODE_CONFIG", filepath.Join(dir, "node.yaml"))
+	t.Setenv("PLOMB_SOCKET", filepath.Join(dir, "agent.sock"))
 
 	verifier := bindir.NewImageVerifier(&bindir.Config{
 		BinDir: binDir, MaxVerifiers: 10, PerVerifierTimeout: 10e9, /* ns; its type is internal */

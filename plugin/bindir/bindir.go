@@ -2,85 +2,94 @@
 
 // Package bindir is the edge to containerd's bindir image verifier
 // (https://github.com/containerd/containerd/blob/main/docs/image-verification.md):
-// containerd's call in, one call of verify, exit status and reason out.
+// containerd's call in, one judgement and one receipt, exit status and reason
+// out.
 //
 //	plomb-verifier -name REF -digest SHA -stdin-media-type TYPE < descriptor
 //
-// It exits with 0 if and only if the image is allowed and with 1 otherwise;
+// It exits with 0 if and only if the image is admitted and with 1 otherwise;
 // standard output is the reason, on one line. It never admits an image because
-// something is missing, slow or broken.
+// something is missing, slow or broken; on a node in audit or warn mode it
+// admits what it refuses elsewhere, and says so.
 //
-// It makes no verdicts of its own and keeps no state.
+// Answer is for the agent as well, which is sent the same calls. It makes no
+// verdicts of its own and remembers none.
 package bindir
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/plombproject/plomb/internal/limit"
-	"github.com/plombproject/plomb/internal/strictjson"
-	"github.com/plombproject/plomb/plugin/judge"
-	"github.com/plombproject/plomb/plugin/settings"
+	"github.com/plombproject/plomb/plugin/admission"
 	"github.com/plombproject/plomb/verify"
 	"github.com/plombproject/plomb/verify/decision"
 )
 
 const (
-	// MaxDescriptor bounds the descriptor on standard input, in bytes. It may
-	// carry a small document in its data field.
-	MaxDescriptor = 1 << 20
-
-	// grace is how long after its deadline a verification may take to notice,
+	// grace is how long after its deadline a judgement may take to notice,
 	// before the answer is given without it.
 	grace = 200 * time.Millisecond
 
-	exitAllow  = 0
+	// Settle is how long after that an admission may take, which waits for a
+	// receipt to be on disk. All of it is done before containerd kills a
+	// verifier with the default settings, which nobody would get a reason for.
+	Settle = 700 * time.Millisecond
+
+	exitAdmit  = 0
 	exitRefuse = 1
 )
 
-// ErrCall reports a call that containerd would not have made.
-var ErrCall = errors.New("not called as an image verifier")
-
-// A Verify decides about one image.
-type Verify func(ctx context.Context, name string, desc ocispec.Descriptor) *decision.Decision
-
-// Main runs the verifier: args without the program's name, getenv for the
-// settings of package settings. It returns the exit status.
-func Main(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	s, err := settings.Read(getenv)
-	if err != nil {
-		return answer(verify.Refused("", ocispec.Descriptor{}, err, time.Now()), stdout, stderr)
-	}
-	j := &judge.Judge{Settings: s}
-	decide := func(ctx context.Context, name string, desc ocispec.Descriptor) *decision.Decision {
-		return j.Decide(ctx, judge.Question{Name: name, Descriptor: desc})
-	}
-	return Serve(ctx, s.Timeout, decide, args, stdin, stdout, stderr)
+// A Judgement is a decision about the image of a call.
+type Judgement struct {
+	Decision *decision.Decision
+	// Cached tells that the decision is an earlier one.
+	Cached bool
 }
 
-// Serve answers one call with decide, within timeout.
-func Serve(ctx context.Context, timeout time.Duration, decide Verify, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// A Gate judges images, and settles what becomes of them.
+type Gate interface {
+	// Judge decides about one image. It should end with ctx.
+	Judge(ctx context.Context, name string, desc ocispec.Descriptor) Judgement
+	// Admit says what containerd is told, by the rules of the node, and makes
+	// that durable. The judgement may also be one on a call that was none, or
+	// that was not judged in time.
+	Admit(ctx context.Context, j Judgement) admission.Outcome
+}
+
+// Answer answers one call, within timeout and a little: the exit status and the
+// standard output of the program.
+func Answer(ctx context.Context, timeout time.Duration, gate Gate, args []string, stdin io.Reader) (status int, stdout []byte, out admission.Outcome) {
+	settling, cancel := context.WithTimeout(ctx, timeout+grace+Settle)
 	defer cancel()
 	c, err := readFlags(args)
+	var j Judgement
 	if err != nil {
-		return answer(c.refused(err), stdout, stderr)
+		j = c.refused(err)
+	} else {
+		j = c.judge(ctx, timeout, gate, stdin)
 	}
-	done := make(chan *decision.Decision, 1)
-	go func() { done <- c.guarded(ctx, decide, stdin) }()
+	out = c.admit(settling, gate, j)
+	status = exitRefuse
+	if out.Admitted {
+		status = exitAdmit
+	}
+	return status, []byte(Reason(out) + "\n"), out
+}
+
+func (c call) judge(ctx context.Context, timeout time.Duration, gate Gate, stdin io.Reader) Judgement {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	done := make(chan Judgement, 1)
+	go func() { done <- c.guarded(ctx, gate, stdin) }()
 	select {
-	case d := <-done:
-		return answer(d, stdout, stderr)
+	case j := <-done:
+		return j
 	case <-after(ctx, grace):
-		return answer(c.refused(fmt.Errorf("%w after %s", context.DeadlineExceeded, timeout)), stdout, stderr)
+		return c.refused(fmt.Errorf("%w after %s", context.DeadlineExceeded, timeout))
 	}
 }
 
@@ -91,81 +100,48 @@ func after(ctx context.Context, d time.Duration) <-chan struct{} {
 	return fired
 }
 
-// call is what containerd asks.
-type call struct {
-	name   string
-	digest digest.Digest
-}
-
-func (c call) refused(err error) *decision.Decision {
-	return verify.Refused(c.name, ocispec.Descriptor{Digest: c.digest}, err, time.Now())
-}
-
 // guarded turns a panic into a refusal: a crash would refuse as well, but
 // without a reason that anybody reads.
-func (c call) guarded(ctx context.Context, decide Verify, stdin io.Reader) (d *decision.Decision) {
+func (c call) guarded(ctx context.Context, gate Gate, stdin io.Reader) (j Judgement) {
 	defer func() {
 		if p := recover(); p != nil {
-			d = c.refused(fmt.Errorf("%w: %v; please report it", verify.ErrPanic, p))
+			j = c.refused(fmt.Errorf("%w: %v; please report it", verify.ErrPanic, p))
 		}
 	}()
 	desc, err := c.readDescriptor(stdin)
 	if err != nil {
 		return c.refused(err)
 	}
-	if d = decide(ctx, c.name, desc); d == nil {
+	if j = gate.Judge(ctx, c.name, desc); j.Decision == nil {
 		return c.refused(fmt.Errorf("%w: it gave no decision", verify.ErrPanic))
 	}
-	return d
+	return j
 }
 
-// readFlags reads the command line. The call is as complete as it can be even
-// with an error, so that the refusal can name the image.
-func readFlags(args []string) (call, error) {
-	flags := flag.NewFlagSet("plomb-verifier", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	var c call
-	var dgst, mediaType string
-	flags.StringVar(&c.name, "name", "", "image reference")
-	flags.StringVar(&dgst, "digest", "", "digest that the reference was resolved to")
-	flags.StringVar(&mediaType, "stdin-media-type", "", "type of the descriptor on standard input")
-	err := flags.Parse(args)
-	c.digest = digest.Digest(dgst)
-	switch {
-	case err != nil:
-		return c, fmt.Errorf("%w: %w", ErrCall, err)
-	case flags.NArg() > 0:
-		return c, fmt.Errorf("%w: unexpected argument %q", ErrCall, flags.Arg(0))
-	case c.name == "" || dgst == "":
-		return c, fmt.Errorf("%w: -name and -digest are required", ErrCall)
-	case mediaType != ocispec.MediaTypeDescriptor:
-		return c, fmt.Errorf("%w: -stdin-media-type is %q, want %s", ErrCall, mediaType, ocispec.MediaTypeDescriptor)
+// admit refuses if the gate fails to say what becomes of the image.
+func (c call) admit(ctx context.Context, gate Gate, j Judgement) admission.Outcome {
+	done := make(chan admission.Outcome, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- c.unsettled(fmt.Errorf("%w: %v; please report it", verify.ErrPanic, p))
+			}
+		}()
+		out := gate.Admit(ctx, j)
+		if out.Decision == nil {
+			out = c.unsettled(fmt.Errorf("%w: it gave no outcome", verify.ErrPanic))
+		}
+		done <- out
+	}()
+	select {
+	case out := <-done:
+		return out
+	case <-after(ctx, grace):
+		return c.unsettled(fmt.Errorf("%w: the admission was not settled in time", context.DeadlineExceeded))
 	}
-	return c, nil
 }
 
-// readDescriptor reads the descriptor, which must be the one on the command
-// line.
-func (c call) readDescriptor(stdin io.Reader) (desc ocispec.Descriptor, err error) {
-	data, err := limit.ReadAll(stdin, MaxDescriptor)
-	if err != nil {
-		return desc, fmt.Errorf("%w: descriptor on standard input: %w", ErrCall, err)
-	}
-	if err := strictjson.UnmarshalOpen(data, &desc); err != nil {
-		return desc, fmt.Errorf("%w: descriptor on standard input: %w", ErrCall, err)
-	}
-	if desc.Digest != c.digest {
-		return desc, fmt.Errorf("%w: -digest is %s and the descriptor's is %s", ErrCall, c.digest, desc.Digest)
-	}
-	return desc, nil
-}
-
-// answer writes the reason, and the whole decision for containerd's debug log.
-func answer(d *decision.Decision, stdout, stderr io.Writer) int {
-	slog.New(slog.NewJSONHandler(stderr, nil)).Info("decision", "decision", d)
-	fmt.Fprintln(stdout, Reason(d))
-	if d.Verdict == decision.Allow {
-		return exitAllow
-	}
-	return exitRefuse
+// unsettled is the outcome of a call that no rule was applied to.
+func (c call) unsettled(err error) admission.Outcome {
+	return admission.Outcome{Decision: c.refused(err).Decision, By: admission.ByDecision, Mode: admission.Enforce}
 }

@@ -20,6 +20,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/plugin/admission"
 	"github.com/plombproject/plomb/plugin/bindir"
 	"github.com/plombproject/plomb/provenance"
 	"github.com/plombproject/plomb/verify/decision"
@@ -46,6 +47,7 @@ type node struct {
 	store    *verifytest.Store
 	sigstore *verifytest.Sigstore
 	registry string
+	log      string // of the last call
 }
 
 func newNode(t *testing.T) *node {
@@ -55,6 +57,8 @@ func newNode(t *testing.T) *node {
 		"PLOMB_POLICY":       filepath.Join(dir, "policy"),
 		"PLOMB_TRUSTED_ROOT": filepath.Join(dir, "trusted_root.json"),
 		"PLOMB_HOSTS":        filepath.Join(dir, "hosts"),
+		"PLOMB_STATE":        filepath.Join(dir, "state"),
+		"PLOMB_NODE_CONFIG":  filepath.Join(dir, "node.yaml"),
 	}}
 	n.registry = n.store.Serve(t)
 	require.NoError(t, os.Mkdir(n.env["PLOMB_POLICY"], 0o700))
@@ -85,9 +89,15 @@ func (n *node) call(t *testing.T, name string, dgst digest.Digest) (status int, 
 func (n *node) raw(t *testing.T, args []string, stdin io.Reader) (status int, reason string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	status = bindir.Main(context.Background(), args, func(k string) string { return n.env[k] }, stdin, &stdout, &stderr)
+	status = bindir.Main(context.Background(), bindir.Process{
+		Args: args, Getenv: func(k string) string { return n.env[k] }, Stdin: stdin, Stdout: &stdout, Stderr: &stderr,
+	})
 	requireReason(t, stdout.String())
-	require.True(t, json.Valid(stderr.Bytes()), "the debug log has the decision: %s", stderr.String())
+	for line := range strings.Lines(stderr.String()) {
+		require.True(t, json.Valid([]byte(line)), line)
+	}
+	require.Contains(t, stderr.String(), `"msg":"decision"`, "the debug log has the decision")
+	n.log = stderr.String()
 	return status, stdout.String()
 }
 
@@ -225,27 +235,37 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
+// decide is a gate that enforces what it decides.
+type decide func(context.Context, string, ocispec.Descriptor) *decision.Decision
+
+func (f decide) Judge(ctx context.Context, name string, desc ocispec.Descriptor) bindir.Judgement {
+	return bindir.Judgement{Decision: f(ctx, name, desc)}
+}
+
+func (decide) Admit(_ context.Context, j bindir.Judgement) admission.Outcome {
+	return admission.Rules{}.Admit(j.Decision, time.Now())
+}
+
 // serve runs the edge around a decider of the test's.
-func serve(t *testing.T, timeout time.Duration, decide bindir.Verify, stdin io.Reader) (int, string) {
+func serve(t *testing.T, timeout time.Duration, gate bindir.Gate, stdin io.Reader) (int, string) {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
 	args := []string{"-name", "reg.example/app:v1", "-digest", "sha256:x", "-stdin-media-type", ocispec.MediaTypeDescriptor}
-	status := bindir.Serve(context.Background(), timeout, decide, args, stdin, &stdout, &stderr)
-	requireReason(t, stdout.String())
-	return status, stdout.String()
+	status, stdout, _ := bindir.Answer(context.Background(), timeout, gate, args, stdin)
+	requireReason(t, string(stdout))
+	return status, string(stdout)
 }
 
 func TestPanicsRefuse(t *testing.T) {
-	status, reason := serve(t, time.Second, func(context.Context, string, ocispec.Descriptor) *decision.Decision {
+	status, reason := serve(t, time.Second, decide(func(context.Context, string, ocispec.Descriptor) *decision.Decision {
 		panic("index out of range")
-	}, strings.NewReader(`{"digest":"sha256:x"}`))
+	}), strings.NewReader(`{"digest":"sha256:x"}`))
 	require.Equal(t, 1, status)
 	require.Contains(t, reason, "undecided: reg.example/app:v1")
 	require.Contains(t, reason, "the verifier failed: index out of range")
 }
 
 func TestNoDecisionRefuses(t *testing.T) {
-	status, reason := serve(t, time.Second, func(context.Context, string, ocispec.Descriptor) *decision.Decision { return nil },
+	status, reason := serve(t, time.Second, decide(func(context.Context, string, ocispec.Descriptor) *decision.Decision { return nil }),
 		strings.NewReader(`{"digest":"sha256:x"}`))
 	require.Equal(t, 1, status)
 	require.Contains(t, reason, "it gave no decision")
@@ -255,25 +275,25 @@ func TestADeciderThatIgnoresTheDeadlineIsNotWaitedFor(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	start := time.Now()
-	status, reason := serve(t, 50*time.Millisecond, func(context.Context, string, ocispec.Descriptor) *decision.Decision {
+	status, reason := serve(t, 50*time.Millisecond, decide(func(context.Context, string, ocispec.Descriptor) *decision.Decision {
 		<-release
 		return &decision.Decision{Verdict: decision.Allow}
-	}, strings.NewReader(`{"digest":"sha256:x"}`))
+	}), strings.NewReader(`{"digest":"sha256:x"}`))
 	require.Equal(t, 1, status)
 	require.Less(t, time.Since(start), 2*time.Second)
 	require.Contains(t, reason, "undecided: reg.example/app:v1@sha256:x: context deadline exceeded after 50ms")
 
 	r, w := io.Pipe()
 	defer w.Close()
-	status, _ = serve(t, 50*time.Millisecond, nil, r)
+	status, _ = serve(t, 50*time.Millisecond, decide(nil), r)
 	require.Equal(t, 1, status, "nor is standard input")
 }
 
 func TestOnlyAllowAllows(t *testing.T) {
 	for _, v := range []decision.Verdict{"", "Allow", "allow ", decision.Deny, decision.Undecided} {
-		status, _ := serve(t, time.Second, func(context.Context, string, ocispec.Descriptor) *decision.Decision {
+		status, _ := serve(t, time.Second, decide(func(context.Context, string, ocispec.Descriptor) *decision.Decision {
 			return &decision.Decision{Verdict: v, Reason: "because", Image: decision.Image{Name: "a"}}
-		}, strings.NewReader(`{"digest":"sha256:x"}`))
+		}), strings.NewReader(`{"digest":"sha256:x"}`))
 		require.Equal(t, 1, status, "%q", v)
 	}
 }
@@ -284,7 +304,7 @@ func TestReasonsAreShortAndHarmless(t *testing.T) {
 		Image:   decision.Image{Name: "reg.example/app:v1", Digest: digest.FromString("x")},
 		Reason:  "line\nbreak \x1b[31mred\u202e " + strings.Repeat("é", 400),
 	}
-	r := bindir.Reason(d)
+	r := bindir.Reason(admission.Outcome{Decision: d, By: admission.ByDecision})
 	requireReason(t, r+"\n")
 	require.NotContains(t, r, "\x1b")
 	require.NotContains(t, r, "\u202e")

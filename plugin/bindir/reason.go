@@ -6,18 +6,18 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/plombproject/plomb/verify/decision"
+	"github.com/plombproject/plomb/plugin/admission"
 )
 
 // MaxReason bounds the reason, in bytes: containerd puts it into an error that
 // ends, cut, in a Kubernetes event.
 const MaxReason = 300
 
-// Reason is the decision on one line of at most MaxReason bytes. The digest is
+// Reason is the outcome on one line of at most MaxReason bytes. The digest is
 // shortened: containerd's own message has it in full.
-func Reason(d *decision.Decision) string {
-	line := d.Line()
-	if long := d.Image.Digest.String(); len(long) > 19 {
+func Reason(out admission.Outcome) string {
+	line := out.Line()
+	if long := out.Decision.Image.Digest.String(); len(long) > 19 {
 		line = strings.Replace(line, long, long[:19]+"…", 1)
 	}
 	if len(line) <= MaxReason {
