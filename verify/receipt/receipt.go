@@ -4,7 +4,10 @@
 // by hashes, in files that are only ever appended to. docs/receipts.md is its
 // specification.
 //
-// It decides nothing, and a receipt once written is never changed.
+// It decides nothing, and a receipt once written is never changed: line.go has
+// the form of a line, log.go and write.go add lines, tail.go finds where to go
+// on, folder.go guards the folder, checkpoint.go signs, check.go finds out
+// whether it is all still there.
 package receipt
 
 import (
@@ -76,6 +79,8 @@ type Receipt struct {
 	DecidedAt time.Time `json:"decidedAt"`
 	// Subject is the pod and container, for Create and Running.
 	Subject string `json:"subject,omitempty"`
+	// Abridged tells that parts were left out to keep the line below MaxLine.
+	Abridged bool `json:"abridged,omitempty"`
 	// Previous is the SHA-256 of the line before, without its line feed; empty
 	// in the first of a chain. Append sets it.
 	Previous digest.Digest `json:"previous,omitempty"`
