@@ -62,7 +62,7 @@ func (f *attachFlags) run(cmd *cobra.Command, arg string, stdio Stdio) error {
 	if err != nil {
 		return fmt.Errorf("%w: attach %s: %w", errFailed, arg, err)
 	}
-	repo, err := evidence.NewPublisher(img.name, f.registryOptions(stdio))
+	repo, err := evidence.NewPublisher(img.name, f.registryOptions(ctx, img.name, stdio))
 	if err != nil {
 		return fmt.Errorf("%w: attach %s: %w", errFailed, arg, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
+	"github.com/plombproject/plomb/plugin/credentials"
 	"github.com/plombproject/plomb/verify/evidence"
 )
 
@@ -86,7 +87,7 @@ func (f *imageFlags) open(ctx context.Context, arg string, offline bool, stdio S
 		}
 		return o, nil
 	}
-	registry := evidence.NewRegistry(ref.Name, f.registryOptions(stdio))
+	registry := evidence.NewRegistry(ref.Name, f.registryOptions(ctx, ref.Name, stdio))
 	o.location = registry
 	if o.digest == "" {
 		o.digest, err = registry.Resolve(ctx)
@@ -99,10 +100,10 @@ func (f *imageFlags) waiting(arg string, stdio Stdio) *progress {
 	return waitFor(stdio, fmt.Sprintf("%s, %s at most", arg, f.timeout))
 }
 
-func (f *imageFlags) registryOptions(stdio Stdio) evidence.RegistryOptions {
+func (f *imageFlags) registryOptions(ctx context.Context, name string, stdio Stdio) evidence.RegistryOptions {
 	return evidence.RegistryOptions{
 		HostsDir:       f.hosts,
-		Credentials:    dockerCredentials(stdio.Getenv),
+		Credentials:    credentials.NewDocker(stdio.Getenv).For(ctx, name),
 		RequestTimeout: f.requestTimeout,
 	}
 }

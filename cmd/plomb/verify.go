@@ -257,7 +257,7 @@ func (f *verifyFlags) request(ctx context.Context, arg string, matcher platforms
 		Policy:     set,
 		Trust:      f.roots(),
 		Location:   img.location,
-		Locate:     f.locate(stdio),
+		Locate:     f.locate(ctx, stdio),
 		Notation:   f.notation,
 		Platform:   matcher,
 
@@ -266,11 +266,11 @@ func (f *verifyFlags) request(ctx context.Context, arg string, matcher platforms
 }
 
 // locate opens the other repositories that policies name.
-func (f *verifyFlags) locate(stdio Stdio) func(string) (evidence.Location, error) {
+func (f *verifyFlags) locate(ctx context.Context, stdio Stdio) func(string) (evidence.Location, error) {
 	if f.offline {
 		return nil
 	}
 	return func(repository string) (evidence.Location, error) {
-		return evidence.NewRegistry(repository, f.registryOptions(stdio)), nil
+		return evidence.NewRegistry(repository, f.registryOptions(ctx, repository, stdio)), nil
 	}
 }
