@@ -95,6 +95,9 @@ type Source interface {
 	Candidates(ctx context.Context, s Subject) iter.Seq2[Candidate, error]
 }
 
+// A Kind is where a registry keeps a document, for Locations of other packages.
+type Kind = document.Kind
+
 // A Location is where an image can be read from: what Verify needs.
 type Location interface {
 	document.Store
