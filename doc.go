@@ -35,7 +35,13 @@
 //
 //	cmd/plomb-verifier     what containerd starts before it pulls
 //	plugin                 the edge to containerd
-//	plugin/bindir          one call in, one call of verify, exit status and reason out
+//	plugin/relay/early     the same program asks the agent first, before Go has initialised the rest
+//	plugin/bindir          one call in, one decision, exit status and reason out
+//	plugin/settings        where things are on a node
+//	plugin/judge           one call of verify, with the node's policy, roots and registries
+//	plugin/credentials     what kubelet, docker login and the administrator have for a registry
+//	plugin/admission       decision, mode, snapshot, break-glass → what containerd is told
+//	verify/receipt         the proof of it: one line each, chained
 //	verify                 Verify: the steps in order; errors.go has every refusal
 //	verify/image           digest → the manifests that a node could run
 //	verify/evidence        where images and bundles are, and the bytes of them
@@ -47,6 +53,26 @@
 //	                       (cel, cue, rego), its importers
 //	verify/byproducts      which attestations beside the image the provenance names
 //	verify/decision        the outcome, as data
+//
+// The agent puts one memory of verdicts behind every point where a node asks:
+//
+//	plugin/agent           the gate, its metrics, its sockets, its watch on policy and roots
+//	plugin/verdicts        verdicts that outlive a restart
+//	plugin/relay           plomb-verifier ↔ agent
+//	plugin/nri             a container is to be created: is there a verdict?
+//	plugin/store           images and their evidence in containerd's own stores
+//	plugin/imageservice    between kubelet and containerd: pull secrets, lent for one pull
+//	plugin/control         plomb node ↔ agent
+//	plugin/builtin         the verifier inside containerd, for custom builds
+//
+// An administrator installs it, and proves that it is on:
+//
+//	plugin/containerd      a configuration → what turns verification off, and what mends it
+//	plugin/node            install, modes, snapshot, break-glass, uninstall
+//	plugin/nodesync        a folder of policies and roots → the node's, whole or not at all
+//	plugin/canary          the key of a self-test, for some minutes
+//	plugin/doctor          an unsigned image must be refused here, a signed one must not
+//	plugin/importer        an archive, verified, into containerd's store
 //
 // An operator's command line asks the same library:
 //
@@ -76,6 +102,7 @@
 //	integration/harness       builds and other programs on a stand, and what they are given
 //	integration/dissect       an image in a registry or an OCI layout, taken apart
 //	integration/cri           a small client of the Container Runtime Interface
+//	integration/nodebench     what plomb costs a node, behind hack/bench node
 //	integration/tamper        a signed image, tampered with as an attacker would
 //	hack                      one command per need; hack/stand is behind hack/up and
 //	                          hack/down; hack/daemons, hack/sigstore and hack/checks are

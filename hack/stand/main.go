@@ -24,6 +24,7 @@ const usage = `usage: stand up [--root CHECKOUT] [--snapshotter overlayfs|native
        stand bench --root CHECKOUT [--runs N] DIR
        stand bench-sbom --root CHECKOUT [--runs N] DIR
        stand bench-verify --root CHECKOUT [--runs N] [--turns N] [--benchtime TIME] DIR
+       stand bench-node --root CHECKOUT [--runs N] [--images N] [--pulls N] [--parallel N] [--containers N] DIR
        stand catalogue packages|files ROOT FILE
        stand account COMMAND...
 `
@@ -37,7 +38,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
 		"up": up, "down": down, "restart": restart, "tamper": tamperWith,
-		"bench": measure, "bench-sbom": measureSBOM, "bench-verify": measureVerify, "catalogue": catalogue, "account": account,
+		"bench": measure, "bench-sbom": measureSBOM, "bench-verify": measureVerify, "bench-node": measureNode, "catalogue": catalogue, "account": account,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)

@@ -25,6 +25,17 @@ func Median[S any, T cmp.Ordered](samples []S, figure func(S) T) T {
 	return all[(len(all)-1)/2]
 }
 
+// Percentile is the smallest of all times that at least p percent of them do
+// not exceed; of none, zero.
+func Percentile[T cmp.Ordered](all []T, p int) T {
+	if len(all) == 0 {
+		var none T
+		return none
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[max(0, (len(sorted)*p+99)/100-1)]
+}
+
 // Ratio is a divided by b, as text.
 func Ratio[T ~int64](a, b T) string {
 	if b == 0 {
