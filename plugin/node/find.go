@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/plombproject/plomb/plugin/containerd"
+)
+
+// dropInName comes last of what is usually in such a folder: files that are
+// read later win.
+const dropInName = "99-plomb.toml"
+
+// verifierName is plomb-verifier's in the folder of verifiers.
+const verifierName = "plomb-verifier"
+
+// A place is what is found of containerd before anything is changed.
+type place struct {
+	daemon containerd.Daemon
+	// main is the main configuration, which need not be there, and imports the
+	// files that it imports now, as patterns.
+	main     string
+	mainData []byte
+	mainMode os.FileMode
+	imports  []string
+	// dropIn is where plomb's drop-in belongs.
+	dropIn string
+	// dump and report are the effective configuration without that drop-in.
+	dump   []byte
+	report containerd.Report
+	binDir string
+}
+
+func (n *Node) find(ctx context.Context) (*place, error) {
+	daemon, err := n.Runtime.Daemon(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &place{daemon: daemon, main: n.ContainerdConfig}
+	if p.main == "" {
+		p.main = daemon.Config
+	}
+	if p.main == "" {
+		p.main = DefaultContainerdConfig
+	}
+	// What is renamed into the place of a link would leave the link's target as it is.
+	if real, err := filepath.EvalSymlinks(p.main); err == nil {
+		p.main = real
+	}
+	if err := p.readMain(); err != nil {
+		return nil, err
+	}
+	if p.dump, err = n.dump(ctx, p, p.mainData, nil); err != nil {
+		return nil, err
+	}
+	if p.report, err = containerd.Analyse(p.dump); err != nil {
+		return nil, err
+	}
+	if p.binDir = p.report.Facts.BinDir; p.binDir == "" {
+		p.binDir = DefaultBinDir
+	}
+	return p, nil
+}
+
+func (p *place) readMain() error {
+	p.mainMode = 0o644
+	now, err := onDisk(p.main)
+	if err != nil {
+		return fmt.Errorf("%w: %w", containerd.ErrConfig, err)
+	}
+	if now != nil {
+		p.mainData, p.mainMode = now.Data, now.Mode
+	}
+	var config struct {
+		Imports []string `toml:"imports"`
+	}
+	if err := toml.Unmarshal(p.mainData, &config); err != nil {
+		return fmt.Errorf("%w: %s: %w", containerd.ErrConfig, p.main, err)
+	}
+	p.dropIn = filepath.Join(filepath.Dir(p.main), "conf.d", dropInName)
+	for _, pattern := range config.Imports {
+		if !filepath.IsAbs(pattern) {
+			pattern = filepath.Join(filepath.Dir(p.main), pattern)
+		}
+		p.imports = append(p.imports, filepath.Clean(pattern))
+		if filepath.Base(pattern) == "*.toml" {
+			p.dropIn = filepath.Join(filepath.Dir(pattern), dropInName)
+		}
+	}
+	return nil
+}
+
+// imported lists the files that containerd would read after the main one, with
+// dropIn in the place of plomb's, or without it if that is empty.
+func (p *place) imported(dropIn string) ([]string, error) {
+	files := []string{}
+	placed := dropIn == ""
+	for _, pattern := range p.imports {
+		if !strings.Contains(pattern, "*") {
+			files = append(files, pattern)
+			continue
+		}
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: imports: %w", containerd.ErrConfig, p.main, err)
+		}
+		found = slices.DeleteFunc(found, func(path string) bool { return path == p.dropIn })
+		if ours, _ := filepath.Match(pattern, p.dropIn); ours && !placed {
+			at, _ := slices.BinarySearch(found, p.dropIn)
+			found, placed = slices.Insert(found, at, dropIn), true
+		}
+		files = append(files, found...)
+	}
+	if !placed {
+		files = append(files, dropIn) // by an import that is to be added
+	}
+	return files, nil
+}
+
+// dump is the effective configuration that a main configuration would make with
+// a drop-in of plomb's, or with none if that is nil. Nothing on disk is changed:
+// containerd reads a copy that names each import by itself.
+func (n *Node) dump(ctx context.Context, p *place, main, dropIn []byte) (_ []byte, err error) {
+	dir, err := os.MkdirTemp("", "plomb-node-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	at := ""
+	if dropIn != nil {
+		at = filepath.Join(dir, dropInName)
+		if err := os.WriteFile(at, dropIn, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	files, err := p.imported(at)
+	if err != nil {
+		return nil, err
+	}
+	config := map[string]any{}
+	if err := toml.Unmarshal(main, &config); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", containerd.ErrConfig, p.main, err)
+	}
+	if len(config) == 0 {
+		config["version"] = 3
+	}
+	config["imports"] = files
+	text, err := toml.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", containerd.ErrConfig, p.main, err)
+	}
+	shadow := filepath.Join(dir, "config.toml")
+	if err := os.WriteFile(shadow, text, 0o600); err != nil {
+		return nil, err
+	}
+	return n.Runtime.Dump(ctx, shadow)
+}
+
+// checkFolder refuses a folder of verifiers in which one more program would
+// block every pull, or not be asked. It returns the other programs there.
+func (p *place) checkFolder() (others []string, err error) {
+	entries, err := os.ReadDir(p.binDir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFolder, err)
+	}
+	var stray []string
+	for _, e := range entries {
+		if e.Name() == verifierName {
+			continue
+		}
+		info, err := os.Stat(filepath.Join(p.binDir, e.Name()))
+		if err != nil || !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
+			stray = append(stray, e.Name())
+			continue
+		}
+		others = append(others, e.Name())
+	}
+	if len(stray) > 0 {
+		return nil, fmt.Errorf("%w: %s holds what is no program, and containerd refuses every pull because of it: %s: move it elsewhere",
+			ErrFolder, p.binDir, strings.Join(stray, ", "))
+	}
+	if most := p.report.Facts.MaxVerifiers; most >= 0 && len(others)+1 > most {
+		return nil, fmt.Errorf("%w: containerd asks at most %d programs of %s (max_verifiers), and with plomb-verifier it would hold %d: %s: move some elsewhere, or raise it",
+			ErrFolder, most, p.binDir, len(others)+1, strings.Join(others, ", "))
+	}
+	return others, nil
+}
+
+// containerdFiles are the drop-in and, where it has to change, the main
+// configuration that make containerd what plomb needs. They are tried out
+// before they are returned.
+func (n *Node) containerdFiles(ctx context.Context, p *place, require bool) ([]File, error) {
+	want := containerd.Want{BinDir: p.binDir}
+	if require && !n.Settings.Node.NRI.Off {
+		want.RequireNRI = PluginName
+	}
+	main, err := containerd.Mend(p.mainData)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.main, err)
+	}
+	if main, _, err = containerd.Imports(main, filepath.Dir(p.dropIn)); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.main, err)
+	}
+	// Mended lines are gone from what the drop-in has to override.
+	dump, err := n.dump(ctx, p, main, nil)
+	if err != nil {
+		return nil, err
+	}
+	dropIn, err := containerd.DropIn(dump, want)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.try(ctx, p, main, dropIn, want); err != nil {
+		return nil, err
+	}
+	files := []File{{Path: p.dropIn, Mode: 0o644, Data: dropIn}}
+	if string(main) != string(p.mainData) || p.mainData == nil {
+		files = append(files, File{Path: p.main, Mode: p.mainMode, Data: main})
+	}
+	return files, nil
+}
+
+// try has containerd read the new configuration, and demands that it turns
+// verification on.
+func (n *Node) try(ctx context.Context, p *place, main, dropIn []byte, want containerd.Want) error {
+	dump, err := n.dump(ctx, p, main, dropIn)
+	if err != nil {
+		return err
+	}
+	report, err := containerd.Analyse(dump)
+	if err != nil {
+		return err
+	}
+	for _, f := range report.Findings {
+		if f.Fatal {
+			return fmt.Errorf("%w: %s = %s stays in force with %s: %s: is it set in a file that is imported later?",
+				containerd.ErrConfig, f.Setting, f.Value, p.dropIn, f.Effect)
+		}
+	}
+	if report.Facts.BinDir != want.BinDir {
+		return fmt.Errorf("%w: bin_dir is %q with %s, want %s", containerd.ErrConfig, report.Facts.BinDir, p.dropIn, want.BinDir)
+	}
+	if want.RequireNRI != "" && !slices.Contains(report.Facts.RequiredNRI, want.RequireNRI) {
+		return fmt.Errorf("%w: NRI does not require the plugin %s with %s", containerd.ErrConfig, want.RequireNRI, p.dropIn)
+	}
+	return nil
+}
