@@ -47,7 +47,7 @@ func (p programs) run(ctx context.Context, c command) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	stdout := &bounded{left: maxAnswer}
+	stdout := &bounded{left: maxAnswer, full: cancel}
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	cmd.Env = append(os.Environ(), c.env...)
 	cmd.Stdin, cmd.Stdout = bytes.NewReader(c.stdin), stdout
@@ -60,12 +60,12 @@ func (p programs) run(ctx context.Context, c command) ([]byte, error) {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	switch {
+	case stdout.left < 0:
+		return nil, fmt.Errorf("%w: %s: answer: %w", ErrProgram, c.path, limit.ErrTooLarge)
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):
 		return stdout.Bytes(), nil
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w: %s gave no answer in time and was killed: %w", ErrProgram, c.path, ctx.Err())
-	case errors.Is(err, limit.ErrTooLarge):
-		return nil, fmt.Errorf("%w: %s: answer: %w", ErrProgram, c.path, limit.ErrTooLarge)
 	}
 	return stdout.Bytes(), fmt.Errorf("%w: %s: %w; run it by hand to see why", ErrProgram, c.path, err)
 }
@@ -89,16 +89,18 @@ func checkProgram(path string) error {
 	return nil
 }
 
-// bounded is a buffer that refuses more than it has room for.
+// bounded is a buffer that refuses more than it has room for. A program that
+// does not care that nobody reads it any more is ended by full.
 type bounded struct {
 	bytes.Buffer
 	left int
+	full func()
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if len(p) > b.left {
+	if b.left -= len(p); b.left < 0 {
+		b.full()
 		return 0, limit.ErrTooLarge
 	}
-	b.left -= len(p)
 	return b.Buffer.Write(p)
 }
