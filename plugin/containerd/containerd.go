@@ -8,6 +8,7 @@ package containerd
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -27,12 +28,24 @@ type Finding struct {
 	// Remedy is the TOML that mends it, table header included, or, if Edit is
 	// set, what to do to the main configuration.
 	Remedy string `json:"remedy"`
-	// Fatal tells that verification is off because of it.
+	// At is the point of enforcement that it is about: AtPull or AtCreate.
+	At string `json:"at"`
+	// Fatal tells that verification there is off because of it, or is not made
+	// sure of.
 	Fatal bool `json:"fatal"`
 	// Edit tells that no drop-in mends it: containerd merges imported files
 	// into what is there and takes nothing away. Mend does.
 	Edit bool `json:"edit,omitempty"`
 }
+
+// The points of enforcement.
+const (
+	AtPull   = "pull"
+	AtCreate = "create"
+)
+
+// DefaultBinDir is where containerd looks for verifiers.
+const DefaultBinDir = "/opt/containerd/image-verifier/bin"
 
 // A Want is what the node's configuration has to be.
 type Want struct {
@@ -62,6 +75,8 @@ type Facts struct {
 	BinDir             string        `json:"binDir"`
 	MaxVerifiers       int           `json:"maxVerifiers"`
 	PerVerifierTimeout time.Duration `json:"perVerifierTimeout"`
+	// CRI tells that kubelet can use it.
+	CRI bool `json:"cri"`
 	// NRI tells that plugins can register, at NRISocket; RequiredNRI are those
 	// without which no container is created.
 	NRI         bool     `json:"nri"`
@@ -77,12 +92,10 @@ type Facts struct {
 	Imports []string `json:"imports,omitempty"`
 }
 
-// Fatal tells that a finding turns verification off.
-func (r Report) Fatal() bool {
-	for _, f := range r.Findings {
-		if f.Fatal {
-			return true
-		}
-	}
-	return false
+// Fatal tells that a finding turns verification off, at any of the points given
+// or, without one, anywhere.
+func (r Report) Fatal(points ...string) bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool {
+		return f.Fatal && (len(points) == 0 || slices.Contains(points, f.At))
+	})
 }
