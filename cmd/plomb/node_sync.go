@@ -25,6 +25,7 @@ import (
 type nodeSyncFlags struct {
 	host, from, programs string
 	strict, watch, ready bool
+	snapshot             bool
 	every                time.Duration
 	metrics              string
 }
@@ -61,6 +62,7 @@ Exit status: 0 done, or with --ready ready; 2 it could not be done, or not ready
 	flags.StringVar(&f.from, "from", "", "folder that is delivered")
 	flags.StringVar(&f.programs, "programs", "/opt/plomb", "folder of plomb's programs on the node")
 	flags.BoolVar(&f.strict, "strict", false, "refuse policies that plomb policy check warns of")
+	flags.BoolVar(&f.snapshot, "snapshot", false, "have 'plomb node snapshot' pin what is on the node first, unless it ever has")
 	flags.BoolVar(&f.watch, "watch", false, "go on delivering what changes, until SIGTERM")
 	flags.DurationVar(&f.every, "every", 10*time.Second, "how often --watch looks")
 	flags.StringVar(&f.metrics, "metrics", "", "with --watch: serve the agent's metrics on this address")
@@ -77,6 +79,8 @@ func (f *nodeSyncFlags) check(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%q is no flag: a command for the node comes after --", args[0])
 	case f.ready && (f.watch || len(args) > 0), f.watch && len(args) > 0:
 		return errors.New("only one of --watch, --ready and a command for the node can be done")
+	case f.snapshot && len(args) == 0:
+		return errors.New("--snapshot is for what comes before a command for the node")
 	case f.metrics != "" && !f.watch:
 		return errors.New("--metrics is for --watch")
 	case f.every < time.Second:
@@ -112,8 +116,9 @@ func (f *nodeSyncFlags) run(ctx context.Context, args []string, stdio Stdio) err
 	case f.watch:
 		return f.keep(ctx, sync, stdio)
 	}
+	host := onHost{dir: f.programs, programs: programs, stdio: stdio}
 	if len(args) > 0 && args[0] == "uninstall" {
-		return f.onHost(ctx, programs, args, stdio)
+		return host.uninstall(ctx, args)
 	}
 	changes, err := sync.Once()
 	for _, c := range changes {
@@ -122,7 +127,12 @@ func (f *nodeSyncFlags) run(ctx context.Context, args []string, stdio Stdio) err
 	if err != nil || len(args) == 0 {
 		return err
 	}
-	return f.onHost(ctx, programs, args, stdio)
+	if f.snapshot {
+		if err := host.snapshot(ctx, s.Snapshot()); err != nil {
+			return err
+		}
+	}
+	return host.install(ctx, args)
 }
 
 func (f *nodeSyncFlags) deliversNode(from *os.Root) bool {
@@ -141,22 +151,48 @@ func (f *nodeSyncFlags) read(args []string) ([]nodesync.Program, error) {
 	return nodesync.ReadPrograms(self, filepath.Join(filepath.Dir(self), "plomb-verifier"))
 }
 
-func (f *nodeSyncFlags) onHost(ctx context.Context, programs []nodesync.Program, args []string, stdio Stdio) error {
+// onHost runs plomb node as a program of the host.
+type onHost struct {
+	dir      string
+	programs []nodesync.Program
+	stdio    Stdio
+}
+
+func (h onHost) run(ctx context.Context, args ...string) (folder string, err error) {
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return fmt.Errorf("%w does not run systemd, or it is not mounted: %w", nodesync.ErrHost, err)
+		return "", fmt.Errorf("%w does not run systemd, or it is not mounted: %w", nodesync.ErrHost, err)
 	}
-	dir, err := nodesync.Place(f.programs, programs)
+	folder, err = nodesync.Place(h.dir, h.programs)
+	if err != nil {
+		return "", err
+	}
+	words := slices.Concat([]string{filepath.Join(folder, "plomb"), "node"}, args)
+	return folder, nodesync.Run(ctx, h.stdio.Out, nodesync.ByHost(os.Environ(), words...))
+}
+
+func (h onHost) install(ctx context.Context, args []string) error {
+	folder, err := h.run(ctx, args...)
 	if err != nil {
 		return err
 	}
-	line := nodesync.ByHost(os.Environ(), slices.Concat([]string{filepath.Join(dir, "plomb"), "node"}, args)...)
-	if err := nodesync.Run(ctx, stdio.Out, line); err != nil {
+	return nodesync.Use(h.dir, folder)
+}
+
+func (h onHost) uninstall(ctx context.Context, args []string) error {
+	if _, err := h.run(ctx, args...); err != nil {
 		return err
 	}
-	if args[0] == "uninstall" {
-		return os.RemoveAll(f.programs)
+	return os.RemoveAll(h.dir)
+}
+
+// snapshot pins once. Each later start would pin what has arrived since, which
+// is for an administrator to want.
+func (h onHost) snapshot(ctx context.Context, path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	return nodesync.Use(f.programs, dir)
+	_, err := h.run(ctx, "snapshot")
+	return err
 }
 
 func (f *nodeSyncFlags) keep(ctx context.Context, s *nodesync.Sync, stdio Stdio) error {
