@@ -63,11 +63,11 @@ func (p programs) run(ctx context.Context, c command) ([]byte, error) {
 	case stdout.left < 0:
 		return nil, fmt.Errorf("%w: %s: answer: %w", ErrProgram, c.path, limit.ErrTooLarge)
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):
-		return stdout.Bytes(), nil
+		return stdout.buf.Bytes(), nil
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w: %s gave no answer in time and was killed: %w", ErrProgram, c.path, ctx.Err())
 	}
-	return stdout.Bytes(), fmt.Errorf("%w: %s: %w; run it by hand to see why", ErrProgram, c.path, err)
+	return stdout.buf.Bytes(), fmt.Errorf("%w: %s: %w; run it by hand to see why", ErrProgram, c.path, err)
 }
 
 // checkProgram refuses what somebody other than its owner could have put there:
@@ -92,7 +92,8 @@ func checkProgram(path string) error {
 // bounded is a buffer that refuses more than it has room for. A program that
 // does not care that nobody reads it any more is ended by full.
 type bounded struct {
-	bytes.Buffer
+	// buf is not embedded: its ReadFrom would go around Write.
+	buf  bytes.Buffer
 	left int
 	full func()
 }
@@ -102,5 +103,5 @@ func (b *bounded) Write(p []byte) (int, error) {
 		b.full()
 		return 0, limit.ErrTooLarge
 	}
-	return b.Buffer.Write(p)
+	return b.buf.Write(p)
 }
