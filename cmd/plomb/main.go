@@ -111,7 +111,7 @@ Environment (each PLOMB_* is the default of a flag):
 		policyCommand(stdio), trustCommand(stdio),
 		sbomCommand(stdio), provenanceCommand(stdio), attachCommand(stdio),
 		auditCommand(stdio),
-		reproduceCommand(stdio), nodeCommand(stdio), versionCommand(stdio),
+		reproduceCommand(stdio), agentCommand(stdio), nodeCommand(stdio), versionCommand(stdio),
 	)
 	return cmd
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/plombproject/plomb/plugin/canary"
 	"github.com/plombproject/plomb/plugin/settings"
 	"github.com/plombproject/plomb/verify"
 	"github.com/plombproject/plomb/verify/decision"
@@ -53,12 +54,12 @@ func (j *Judge) Decide(ctx context.Context, q Question) *decision.Decision {
 	if err := evidence.CheckQualified(q.Name); err != nil {
 		return verify.Refused(q.Name, q.Descriptor, err, time.Now())
 	}
-	set, err := j.Policy()
+	set, err := j.policyFor(q.Name)
 	if err != nil {
 		return verify.Refused(q.Name, q.Descriptor, err, time.Now())
 	}
 	if q.Location == nil {
-		q.Location = j.registry(ctx, q.Name)
+		q.Location = j.Registry(ctx, q.Name)
 	}
 	return verify.Verify(ctx, verify.Request{
 		Name:           q.Name,
@@ -66,10 +67,20 @@ func (j *Judge) Decide(ctx context.Context, q Question) *decision.Decision {
 		Policy:         set,
 		Trust:          j.TrustSource(),
 		Location:       q.Location,
-		Locate:         func(repository string) (evidence.Location, error) { return j.registry(ctx, repository), nil },
+		Locate:         func(repository string) (evidence.Location, error) { return j.Registry(ctx, repository), nil },
 		Notation:       j.Settings.Notation,
 		VerifiedBefore: q.VerifiedBefore,
 	})
+}
+
+// policyFor is the set in force, or for a name that a proof of enforcement is
+// about, that of the proof.
+func (j *Judge) policyFor(name string) (*policy.Set, error) {
+	set, ok, err := canary.Policy(j.Settings.Canary(), name, time.Now())
+	if err != nil || ok {
+		return set, err
+	}
+	return j.Policy()
 }
 
 // Policy is the set in force.
@@ -102,7 +113,9 @@ func Installed(s settings.Settings) verify.TrustSource {
 	return verify.Installed{File: s.TrustedRoot, Default: settings.DefaultTrustedRoot, Store: trust.Store{Dir: s.Trust}}
 }
 
-func (j *Judge) registry(ctx context.Context, name string) evidence.Location {
+// Registry is the one in the name of an image, with the node's way to it and
+// credentials for it.
+func (j *Judge) Registry(ctx context.Context, name string) evidence.Location {
 	opts := evidence.RegistryOptions{HostsDir: j.Settings.Hosts}
 	if j.Credentials != nil {
 		opts.Credentials = j.Credentials(ctx, name)

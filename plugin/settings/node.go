@@ -45,6 +45,9 @@ type Node struct {
 	// Kubelet is an address whose health counts for the node's being ready,
 	// such as http://127.0.0.1:10248/healthz; empty for none.
 	Kubelet string `yaml:"kubelet"`
+	// RevertAfter is how long the node has to be not ready, during the
+	// probation after a switch to enforce, before it goes back to audit; 0 never.
+	RevertAfter time.Duration `yaml:"revertAfter"`
 }
 
 // NRI says how the agent registers with containerd.
@@ -94,6 +97,8 @@ func DefaultNode() Node {
 		NRI:        NRI{Socket: "/var/run/nri/nri.sock", Index: "05"},
 		Receipts:   Receipts{MaxBytes: 64 << 20},
 		SelfTest:   10 * time.Minute,
+		// Longer than a restart of containerd takes.
+		RevertAfter: 2 * time.Minute,
 	}
 }
 
@@ -145,6 +150,9 @@ func (n Node) check() error {
 	}
 	if n.SelfTest < 0 || n.SelfTest > 0 && n.SelfTest < 10*time.Second {
 		return fmt.Errorf("selfTest is %s, want at least 10s, or 0 for never", n.SelfTest)
+	}
+	if n.RevertAfter < 0 {
+		return fmt.Errorf("revertAfter is %s, want a duration such as 2m, or 0 for never", n.RevertAfter)
 	}
 	if n.Receipts.MaxBytes < 1<<16 {
 		return fmt.Errorf("receipts.maxBytes is %d, want at least 65536", n.Receipts.MaxBytes)
