@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/plombproject/plomb/plugin/admission"
+	"github.com/plombproject/plomb/plugin/credentials"
 	"github.com/plombproject/plomb/plugin/judge"
 	"github.com/plombproject/plomb/plugin/settings"
 	"github.com/plombproject/plomb/verify"
@@ -46,7 +47,7 @@ func Main(ctx context.Context, p Process) int {
 		log.Warn("verifying without the agent", "reason", p.Agent)
 	}
 	s, err := settings.Read(p.Getenv)
-	g := &standalone{judge: &judge.Judge{Settings: s}, broken: err, recorder: RecorderOf(s)}
+	g := &standalone{judge: &judge.Judge{Settings: s, Credentials: credentials.New(s.Node.Credentials).For}, broken: err, recorder: RecorderOf(s)}
 	timeout := s.Timeout - p.Spent
 	if timeout <= 0 {
 		g.broken = errors.Join(g.broken, fmt.Errorf("%w within %s: %s", ErrAgent, s.Timeout, p.Agent))
