@@ -9,7 +9,6 @@
 package admission
 
 import (
-	"errors"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -65,7 +64,8 @@ func RulesOf(s settings.Settings) Rules {
 }
 
 // Admit says what containerd is told. digests are those that name the image
-// besides the one decided on: its manifests and configs.
+// besides the one decided on: all manifests that the node could run, and their
+// configs.
 func (r Rules) Admit(d *decision.Decision, now time.Time, digests ...digest.Digest) Outcome {
 	out := Outcome{Decision: d, By: ByDecision, Admitted: d.Verdict == decision.Allow}
 	state, err := ReadMode(r.Mode)
@@ -89,7 +89,7 @@ func (r Rules) Admit(d *decision.Decision, now time.Time, digests ...digest.Dige
 	}
 	snapshot, err := ReadSnapshot(r.Snapshot)
 	out.note(err)
-	if name := snapshot.Has(append(digests, d.Image.Digest)...); name != "" {
+	if name := snapshot.Covers(d.Image.Digest, digests...); name != "" {
 		out.Admitted, out.By = true, BySnapshot
 		out.Note = "on the node since before " + snapshot.TakenAt.UTC().Format(time.RFC3339) + " as " + name
 	}
@@ -119,6 +119,3 @@ func (o *Outcome) note(err error) {
 		o.Faults = append(o.Faults, err)
 	}
 }
-
-// ErrFile reports a file of the node that is there and cannot be used.
-var ErrFile = errors.New("unusable file")

@@ -6,17 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/plombproject/plomb/internal/limit"
 	"github.com/plombproject/plomb/internal/strictjson"
+	"github.com/plombproject/plomb/verify/decision"
 )
 
 // MaxBreakGlass is the longest that the glass can be broken for.
 const MaxBreakGlass = 12 * time.Hour
+
+// maxReason bounds the reason of a break-glass, in bytes: it goes into every
+// answer and receipt.
+const maxReason = 1000
 
 // A BreakGlass admits every image, for a reason and for some hours.
 type BreakGlass struct {
@@ -27,24 +29,17 @@ type BreakGlass struct {
 
 // String is the reason and the end.
 func (b BreakGlass) String() string {
-	return b.Reason + ", until " + b.Until.UTC().Format(time.RFC3339)
+	return decision.OneLine(b.Reason) + ", until " + b.Until.UTC().Format(time.RFC3339)
 }
 
 // ReadBreakGlass returns the break-glass that is open at a time, or nil. One
 // that others than its owner can write, that is not the user's who runs this,
 // has no reason or lasts longer than MaxBreakGlass is an error and opens nothing.
 func ReadBreakGlass(path string, now time.Time) (*BreakGlass, error) {
-	info, err := os.Lstat(path)
+	data, err := readOwn(path, maxState, 0o077)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: break-glass: %w", ErrFile, err)
-	}
-	if err := ownedAlone(info); err != nil {
-		return nil, fmt.Errorf("%w: break-glass: %s: %w", ErrFile, path, err)
-	}
-	data, err := limit.ReadFile(path, maxState)
 	if err != nil {
 		return nil, fmt.Errorf("%w: break-glass: %w", ErrFile, err)
 	}
@@ -74,25 +69,12 @@ func (b BreakGlass) Check() error {
 	switch {
 	case strings.TrimSpace(b.Reason) == "":
 		return errors.New("no reason is given")
+	case len(b.Reason) > maxReason:
+		return fmt.Errorf("the reason has %d bytes, want at most %d", len(b.Reason), maxReason)
 	case !b.Since.Before(b.Until):
 		return errors.New("it ends before it begins")
 	case b.Until.Sub(b.Since) > MaxBreakGlass:
 		return fmt.Errorf("it lasts %s, want at most %s", b.Until.Sub(b.Since), MaxBreakGlass)
-	}
-	return nil
-}
-
-// ownedAlone demands a regular file that is this user's and that nobody else
-// can write or read.
-func ownedAlone(info fs.FileInfo) error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("it is no regular file but %s", info.Mode().Type())
-	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("its mode is %#o: chmod 600 it", info.Mode().Perm())
-	case !ok || int(stat.Uid) != os.Geteuid():
-		return errors.New("it is not owned by the user that decides: chown it to root")
 	}
 	return nil
 }

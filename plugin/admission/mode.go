@@ -3,14 +3,11 @@
 package admission
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"time"
 
-	"github.com/plombproject/plomb/internal/durable"
-	"github.com/plombproject/plomb/internal/limit"
 	"github.com/plombproject/plomb/internal/strictjson"
 )
 
@@ -44,10 +41,10 @@ type State struct {
 }
 
 // ReadMode reads the node's mode. It is Enforce if nobody set another one, and
-// also, with an error, if the file is broken.
+// also, with an error, if the file is broken or others could have written it.
 func ReadMode(path string) (State, error) {
 	enforce := State{Mode: Enforce}
-	data, err := limit.ReadFile(path, maxState)
+	data, err := readOwn(path, maxState, 0o022)
 	if errors.Is(err, fs.ErrNotExist) {
 		return enforce, nil
 	}
@@ -80,12 +77,4 @@ func (m Mode) Check() error {
 		}
 	}
 	return fmt.Errorf("mode is %q, want audit, warn or enforce", m)
-}
-
-func writeJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return durable.WriteFile(path, append(data, '\n'), 0o600)
 }

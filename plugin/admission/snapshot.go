@@ -11,7 +11,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/plombproject/plomb/internal/limit"
 	"github.com/plombproject/plomb/internal/strictjson"
 )
 
@@ -32,9 +31,9 @@ type Pinned struct {
 }
 
 // ReadSnapshot reads a snapshot; without the file it is an empty one, which is
-// also what comes with an error.
+// also what comes with an error, as when others could have written it.
 func ReadSnapshot(path string) (Snapshot, error) {
-	data, err := limit.ReadFile(path, maxSnapshot)
+	data, err := readOwn(path, maxSnapshot, 0o022)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Snapshot{}, nil
 	}
@@ -68,4 +67,23 @@ func (s Snapshot) Has(digests ...digest.Digest) string {
 		}
 	}
 	return ""
+}
+
+// Covers returns the name of a pinned image that an image is, or "": its own
+// digest is pinned, or all of the others that name it are. One of them is not
+// enough: anybody can list a pinned manifest in an index beside another one.
+func (s Snapshot) Covers(image digest.Digest, others ...digest.Digest) string {
+	if name := s.Has(image); name != "" {
+		return name
+	}
+	name := ""
+	for _, d := range others {
+		if d == "" {
+			continue
+		}
+		if name = s.Has(d); name == "" {
+			return ""
+		}
+	}
+	return name
 }

@@ -9,12 +9,16 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
+	"regexp"
+	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/plombproject/plomb/internal/limit"
+	"github.com/plombproject/plomb/verify/decision"
 )
 
 // Version is the apiVersion of the node's configuration.
@@ -135,27 +139,72 @@ func ReadNode(path string) (Node, error) {
 	return n, nil
 }
 
+// check refuses what cannot be meant, or would open the node to others.
 func (n Node) check() error {
+	for _, check := range []func() error{n.checkName, n.checkMetrics, n.checkNRI, n.checkKubelet} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if n.SelfTest < 0 || n.SelfTest > 0 && n.SelfTest < 10*time.Second {
+		return fmt.Errorf("selfTest is %s, want at least 10s, or 0 for never", n.SelfTest)
+	}
+	if n.Receipts.MaxBytes < 1<<16 {
+		return fmt.Errorf("receipts.maxBytes is %d, want at least 65536", n.Receipts.MaxBytes)
+	}
+	return nil
+}
+
+func (n Node) checkName() error {
 	if n.APIVersion != Version {
 		return fmt.Errorf("apiVersion is %q, want %s", n.APIVersion, Version)
 	}
 	if n.Name == "" {
 		return errors.New("name is empty: leave it out for the host's name")
 	}
-	if n.Metrics != "off" {
-		host, _, err := net.SplitHostPort(n.Metrics)
-		if err != nil || !net.ParseIP(host).IsLoopback() {
-			return fmt.Errorf("metrics is %q, want a loopback address such as 127.0.0.1:9469, or off", n.Metrics)
-		}
+	if len(n.Name) > 253 || decision.OneLine(n.Name) != n.Name {
+		return fmt.Errorf("name is %q, want at most 253 bytes without control characters", n.Name)
 	}
-	if n.SelfTest < 0 || n.SelfTest > 0 && n.SelfTest < 10*time.Second {
-		return fmt.Errorf("selfTest is %s, want at least 10s, or 0 for never", n.SelfTest)
+	return nil
+}
+
+func (n Node) checkMetrics() error {
+	if n.Metrics == "off" {
+		return nil
 	}
-	if n.RevertAfter < 0 {
-		return fmt.Errorf("revertAfter is %s, want a duration such as 2m, or 0 for never", n.RevertAfter)
+	host, port, err := net.SplitHostPort(n.Metrics)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	if n.Receipts.MaxBytes < 1<<16 {
-		return fmt.Errorf("receipts.maxBytes is %d, want at least 65536", n.Receipts.MaxBytes)
+	if err != nil || !net.ParseIP(host).IsLoopback() {
+		return fmt.Errorf("metrics is %q, want a loopback address such as 127.0.0.1:9469, or off", n.Metrics)
+	}
+	return nil
+}
+
+var nriIndex = regexp.MustCompile(`^[0-9]{2}$`)
+
+func (n Node) checkNRI() error {
+	if n.NRI.Off {
+		return nil
+	}
+	if n.NRI.Socket == "" {
+		return errors.New("nri.socket is empty: leave it out for containerd's default, or say nri: {off: true}")
+	}
+	if !nriIndex.MatchString(n.NRI.Index) {
+		return fmt.Errorf("nri.index is %q, want two digits in quotes, such as \"05\"", n.NRI.Index)
+	}
+	return nil
+}
+
+// checkKubelet keeps the agent from asking somebody else how this node is.
+func (n Node) checkKubelet() error {
+	if n.Kubelet == "" {
+		return nil
+	}
+	u, err := url.Parse(n.Kubelet)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !net.ParseIP(u.Hostname()).IsLoopback() {
+		return fmt.Errorf("kubelet is %q, want a loopback address such as http://127.0.0.1:10248/healthz", n.Kubelet)
 	}
 	return nil
 }
