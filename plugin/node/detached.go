@@ -103,7 +103,7 @@ func (d Detached) Stop(ctx context.Context) error {
 // RestartContainerd runs the command that was given for it.
 func (d Detached) RestartContainerd(ctx context.Context) error {
 	if len(d.RestartCommand) == 0 {
-		return errNoRestart
+		return ErrNoRestart
 	}
 	if err := command(ctx, d.RestartCommand...); err != nil {
 		return fmt.Errorf("%w: %w", ErrRestart, err)

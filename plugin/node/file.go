@@ -31,6 +31,8 @@ type File struct {
 	// program tells that containerd runs whatever lies in this folder at any
 	// moment, so that the file has to appear there whole and alone.
 	program bool
+	// runtime tells that containerd reads it when it starts.
+	runtime bool
 	// free tells that others change it in normal use, so that what is there
 	// says nothing about who wrote it.
 	free bool

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,8 +35,7 @@ type place struct {
 	imports  []string
 	// dropIn is where plomb's drop-in belongs.
 	dropIn string
-	// dump and report are the effective configuration without that drop-in.
-	dump   []byte
+	// report is about the effective configuration without that drop-in.
 	report containerd.Report
 	binDir string
 }
@@ -59,10 +59,11 @@ func (n *Node) find(ctx context.Context) (*place, error) {
 	if err := p.readMain(); err != nil {
 		return nil, err
 	}
-	if p.dump, err = n.dump(ctx, p, p.mainData, nil); err != nil {
+	dump, err := n.dump(ctx, p, layers{main: p.mainData})
+	if err != nil {
 		return nil, err
 	}
-	if p.report, err = containerd.Analyse(p.dump); err != nil {
+	if p.report, err = containerd.Analyse(dump); err != nil {
 		return nil, err
 	}
 	if p.binDir = p.report.Facts.BinDir; p.binDir == "" {
@@ -126,19 +127,35 @@ func (p *place) imported(dropIn string) ([]string, error) {
 	return files, nil
 }
 
-// dump is the effective configuration that a main configuration would make with
-// a drop-in of plomb's, or with none if that is nil. Nothing on disk is changed:
-// containerd reads a copy that names each import by itself.
-func (n *Node) dump(ctx context.Context, p *place, main, dropIn []byte) (_ []byte, err error) {
+// importsDropIn tells that containerd will read the drop-in by itself.
+func (p *place) importsDropIn() bool {
+	return slices.ContainsFunc(p.imports, func(pattern string) bool {
+		ok, _ := filepath.Match(pattern, p.dropIn)
+		return ok
+	})
+}
+
+// layers are the files of a configuration that is not on disk yet.
+type layers struct {
+	main []byte
+	// dropIn is plomb's; nil: there is none.
+	dropIn []byte
+	// mended are imported files with another content than on disk.
+	mended map[string][]byte
+}
+
+// dump is the effective configuration that layers would make. Nothing on disk
+// is changed: containerd reads a copy that names each import by itself.
+func (n *Node) dump(ctx context.Context, p *place, l layers) (_ []byte, err error) {
 	dir, err := os.MkdirTemp("", "plomb-node-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	at := ""
-	if dropIn != nil {
+	if l.dropIn != nil {
 		at = filepath.Join(dir, dropInName)
-		if err := os.WriteFile(at, dropIn, 0o600); err != nil {
+		if err := os.WriteFile(at, l.dropIn, 0o600); err != nil {
 			return nil, err
 		}
 	}
@@ -146,8 +163,16 @@ func (n *Node) dump(ctx context.Context, p *place, main, dropIn []byte) (_ []byt
 	if err != nil {
 		return nil, err
 	}
+	for i, path := range files {
+		if data := l.mended[path]; data != nil {
+			files[i] = filepath.Join(dir, fmt.Sprintf("%d.toml", i))
+			if err := os.WriteFile(files[i], data, 0o600); err != nil {
+				return nil, err
+			}
+		}
+	}
 	config := map[string]any{}
-	if err := toml.Unmarshal(main, &config); err != nil {
+	if err := toml.Unmarshal(l.main, &config); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", containerd.ErrConfig, p.main, err)
 	}
 	if len(config) == 0 {
@@ -165,8 +190,8 @@ func (n *Node) dump(ctx context.Context, p *place, main, dropIn []byte) (_ []byt
 	return n.Runtime.Dump(ctx, shadow)
 }
 
-// checkFolder refuses a folder of verifiers in which one more program would
-// block every pull, or not be asked. It returns the other programs there.
+// checkFolder refuses a folder of verifiers that blocks every pull. It returns
+// the other programs there.
 func (p *place) checkFolder() (others []string, err error) {
 	entries, err := os.ReadDir(p.binDir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -191,51 +216,78 @@ func (p *place) checkFolder() (others []string, err error) {
 		return nil, fmt.Errorf("%w: %s holds what is no program, and containerd refuses every pull because of it: %s: move it elsewhere",
 			ErrFolder, p.binDir, strings.Join(stray, ", "))
 	}
-	if most := p.report.Facts.MaxVerifiers; most >= 0 && len(others)+1 > most {
-		return nil, fmt.Errorf("%w: containerd asks at most %d programs of %s (max_verifiers), and with plomb-verifier it would hold %d: %s: move some elsewhere, or raise it",
-			ErrFolder, most, p.binDir, len(others)+1, strings.Join(others, ", "))
-	}
 	return others, nil
 }
 
-// containerdFiles are the drop-in and, where it has to change, the main
-// configuration that make containerd what plomb needs. They are tried out
-// before they are returned.
+// containerdFiles are the drop-in and, where they have to change, the main
+// configuration and what it imports, that make containerd what plomb needs. They
+// are tried out before they are returned, the drop-in last.
 func (n *Node) containerdFiles(ctx context.Context, p *place, require bool) ([]File, error) {
 	want := containerd.Want{BinDir: p.binDir}
 	if require && !n.Settings.Node.NRI.Off {
 		want.RequireNRI = PluginName
 	}
-	main, err := containerd.Mend(p.mainData)
+	l, files, err := n.mend(p)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.main, err)
-	}
-	if main, _, err = containerd.Imports(main, filepath.Dir(p.dropIn)); err != nil {
-		return nil, fmt.Errorf("%s: %w", p.main, err)
+		return nil, err
 	}
 	// Mended lines are gone from what the drop-in has to override.
-	dump, err := n.dump(ctx, p, main, nil)
+	dump, err := n.dump(ctx, p, l)
 	if err != nil {
 		return nil, err
 	}
-	dropIn, err := containerd.DropIn(dump, want)
+	if l.dropIn, err = containerd.DropIn(dump, want); err != nil {
+		return nil, err
+	}
+	if err := n.try(ctx, p, l, want); err != nil {
+		return nil, err
+	}
+	return append(files, File{Path: p.dropIn, Mode: 0o644, Data: l.dropIn}), nil
+}
+
+// mend is what is imported now, and the main configuration, each without what
+// no drop-in can override, and the latter with the import of the drop-in.
+func (n *Node) mend(p *place) (l layers, files []File, err error) {
+	l.mended = map[string][]byte{}
+	imported, err := p.imported("")
 	if err != nil {
-		return nil, err
+		return l, nil, err
 	}
-	if err := n.try(ctx, p, main, dropIn, want); err != nil {
-		return nil, err
+	for _, path := range imported {
+		now, err := onDisk(path)
+		if err != nil || now == nil {
+			return l, nil, fmt.Errorf("%w: %s, which %s imports, cannot be read: %w", containerd.ErrConfig, path, p.main, err)
+		}
+		mended, err := containerd.Mend(now.Data)
+		if err != nil {
+			return l, nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if !bytes.Equal(mended, now.Data) {
+			l.mended[path] = mended
+			files = append(files, File{Path: path, Mode: now.Mode, Data: mended})
+		}
 	}
-	files := []File{{Path: p.dropIn, Mode: 0o644, Data: dropIn}}
-	if string(main) != string(p.mainData) || p.mainData == nil {
-		files = append(files, File{Path: p.main, Mode: p.mainMode, Data: main})
+	if l.main, err = containerd.Mend(p.mainData); err != nil {
+		return l, nil, fmt.Errorf("%s: %w", p.main, err)
 	}
-	return files, nil
+	if p.mainData == nil {
+		l.main = []byte("version = 3\n")
+	}
+	if !p.importsDropIn() {
+		if l.main, _, err = containerd.Imports(l.main, filepath.Dir(p.dropIn)); err != nil {
+			return l, nil, fmt.Errorf("%s: %w", p.main, err)
+		}
+	}
+	if p.mainData == nil || !bytes.Equal(l.main, p.mainData) {
+		files = append(files, File{Path: p.main, Mode: p.mainMode, Data: l.main})
+	}
+	return l, files, nil
 }
 
 // try has containerd read the new configuration, and demands that it turns
-// verification on.
-func (n *Node) try(ctx context.Context, p *place, main, dropIn []byte, want containerd.Want) error {
-	dump, err := n.dump(ctx, p, main, dropIn)
+// verification on; for containers as well, if it is to require the agent.
+func (n *Node) try(ctx context.Context, p *place, l layers, want containerd.Want) error {
+	dump, err := n.dump(ctx, p, l)
 	if err != nil {
 		return err
 	}
@@ -244,16 +296,13 @@ func (n *Node) try(ctx context.Context, p *place, main, dropIn []byte, want cont
 		return err
 	}
 	for _, f := range report.Findings {
-		if f.Fatal {
-			return fmt.Errorf("%w: %s = %s stays in force with %s: %s: is it set in a file that is imported later?",
-				containerd.ErrConfig, f.Setting, f.Value, p.dropIn, f.Effect)
+		if f.Fatal && (want.RequireNRI != "" || f.At != containerd.AtCreate) {
+			return fmt.Errorf("%w: %s = %s stays in force with %s: %s: is it set in a file that is imported later? It wants:\n%s",
+				containerd.ErrConfig, f.Setting, f.Value, p.dropIn, f.Effect, f.Remedy)
 		}
 	}
 	if report.Facts.BinDir != want.BinDir {
 		return fmt.Errorf("%w: bin_dir is %q with %s, want %s", containerd.ErrConfig, report.Facts.BinDir, p.dropIn, want.BinDir)
-	}
-	if want.RequireNRI != "" && !slices.Contains(report.Facts.RequiredNRI, want.RequireNRI) {
-		return fmt.Errorf("%w: NRI does not require the plugin %s with %s", containerd.ErrConfig, want.RequireNRI, p.dropIn)
 	}
 	return nil
 }

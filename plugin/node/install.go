@@ -58,7 +58,7 @@ func (n *Node) Install(ctx context.Context, o InstallOptions) error {
 		return err
 	}
 	// Found out before anything is changed: that it can be made to work at all.
-	if _, err := n.containerdFiles(ctx, p, s.to == admission.Enforce); err != nil {
+	if _, err := n.containerdFiles(ctx, p, s.requires()); err != nil {
 		return err
 	}
 	verifier, err := n.verifierFile(p)
@@ -98,6 +98,9 @@ func (r *run) finish(ctx context.Context, p *place, s *modeSwitch, verifier *Fil
 	if refused != nil && !errors.Is(refused, ErrDenied) {
 		return refused
 	}
+	if !s.requires() && !p.report.Facts.NRI {
+		r.note("containerd", "NRI is off in containerd: until the node enforces, only pulls are looked at")
+	}
 	if verifier != nil {
 		if _, err := r.write("verifier", *verifier); err != nil {
 			return err
@@ -115,7 +118,7 @@ func (r *run) finish(ctx context.Context, p *place, s *modeSwitch, verifier *Fil
 			return fmt.Errorf("%w: %w", ErrManifest, err)
 		}
 	}
-	r.progress(Event{Step: "done", Text: "mode " + string(s.to)})
+	r.progress(Event{Step: "done", Text: "leave the node in mode " + string(s.to)})
 	return refused
 }
 
@@ -123,7 +126,7 @@ func (r *run) finish(ctx context.Context, p *place, s *modeSwitch, verifier *Fil
 // The agent answers by now. A containerd that does not come back, or does not
 // find the agent, gets its old configuration again.
 func (r *run) connect(ctx context.Context, p *place, s *modeSwitch) error {
-	require := s.to == admission.Enforce
+	require := s.requires()
 	files, err := r.containerdFiles(ctx, p, require)
 	if err != nil {
 		return err
@@ -138,7 +141,7 @@ func (r *run) connect(ctx context.Context, p *place, s *modeSwitch) error {
 	if err == nil && stale && require && !r.dry && !r.Settings.Node.NRI.Off {
 		err = r.registered(ctx, began)
 	}
-	if err == nil || errors.Is(err, errNoRestart) || ctx.Err() != nil {
+	if err == nil || errors.Is(err, ErrNoRestart) || ctx.Err() != nil {
 		return err
 	}
 	if len(r.before) == 0 {

@@ -51,6 +51,8 @@ type entry struct {
 	Before *kept `json:"before,omitempty"`
 	// Wrote are the digests of everything that was put there, in turn.
 	Wrote []digest.Digest `json:"wrote"`
+	// Runtime tells that containerd reads it when it starts.
+	Runtime bool `json:"runtime,omitempty"`
 	// Free tells that others change it in normal use.
 	Free bool `json:"free,omitempty"`
 }
@@ -148,7 +150,7 @@ func (r records) note(m *manifest, files []File) error {
 			if err != nil {
 				return err
 			}
-			m.Files = append(m.Files, entry{Path: f.Path, Before: before, Free: f.free})
+			m.Files = append(m.Files, entry{Path: f.Path, Before: before, Runtime: f.runtime, Free: f.free})
 			i = len(m.Files) - 1
 		}
 		m.Files[i].wrote(digest.FromBytes(f.Data))

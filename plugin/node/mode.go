@@ -56,6 +56,10 @@ func (s modeSwitch) milder() bool {
 	return slices.Index(admission.Modes, s.to) < slices.Index(admission.Modes, s.from)
 }
 
+// requires tells that containerd has to require the agent. A node that only
+// looks on does not stop creating containers because the agent is gone.
+func (s modeSwitch) requires() bool { return s.to == admission.Enforce }
+
 // lower sets a mode that admits more than the present one. A node that has none
 // yet is in audit mode until it may enforce.
 func (r *run) lower(ctx context.Context, s *modeSwitch) error {
@@ -194,7 +198,7 @@ func (n *Node) SetMode(ctx context.Context, o ModeOptions) error {
 		}
 	}
 	err = r.finish(ctx, p, s, nil)
-	if errors.Is(err, errNoRestart) && s.to != admission.Enforce {
+	if errors.Is(err, ErrNoRestart) && s.to != admission.Enforce {
 		r.note("restart", "%v", err)
 		return nil
 	}

@@ -47,7 +47,8 @@ func (n *Node) begin(dry bool, progress func(Event)) (*run, error) {
 
 // change begins to change the node: from here on the record is on disk.
 func (r *run) change() error {
-	if r.manifest == nil {
+	first := r.manifest == nil
+	if first {
 		r.manifest = &manifest{Schema: manifestSchema, Folders: []string{}, Files: []entry{}}
 		r.manifest.addFolders(r.Settings.State)
 	}
@@ -60,6 +61,9 @@ func (r *run) change() error {
 	}
 	if err := r.records.write(r.manifest); err != nil {
 		return fmt.Errorf("%w: %w", ErrManifest, err)
+	}
+	if !first {
+		return nil
 	}
 	r.progress(Event{Step: "record", Text: "record what is done in " + r.records.path()})
 	return nil
@@ -119,6 +123,7 @@ func (r *run) note(step, format string, args ...any) {
 // configure writes files of containerd's, which it reads when it starts.
 func (r *run) configure(p *place, files []File) error {
 	for _, f := range files {
+		f.runtime = true
 		now, err := onDisk(f.Path)
 		if err != nil {
 			return err
@@ -130,11 +135,9 @@ func (r *run) configure(p *place, files []File) error {
 			now = &File{Path: f.Path}
 		}
 		r.before = append(r.before, *now)
-		// Noted with the file: whoever is killed between the two must not
+		// Noted before the file: whoever is killed between the two must not
 		// believe, the next time, that the containerd which runs has read it.
-		if r.manifest.Stale == 0 {
-			r.manifest.Stale = p.daemon.PID
-		}
+		r.manifest.Stale = p.daemon.PID
 		if _, err := r.write("containerd", f); err != nil {
 			return err
 		}

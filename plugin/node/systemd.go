@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// errNoRestart reports that containerd has to be restarted by somebody else.
-var errNoRestart = fmt.Errorf("%w: nothing is known that restarts it: restart containerd, and run the same command again; "+
+// ErrNoRestart reports that containerd has to be restarted by somebody else.
+var ErrNoRestart = fmt.Errorf("%w: nothing is known that restarts it: restart containerd, and run the same command again; "+
 	"or name what does with --restart-command", ErrRestart)
 
 const (

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -58,10 +57,8 @@ func (r *run) disconnect(ctx context.Context) error {
 	if err != nil {
 		pid = 0 // it will read what is there when it starts
 	}
-	containerds := func(e entry) bool {
-		return filepath.Ext(e.Path) == ".toml" || strings.HasSuffix(filepath.Dir(e.Path), "containerd.service.d")
-	}
-	if r.differs(containerds) && r.manifest.Stale == 0 {
+	containerds := func(e entry) bool { return e.Runtime }
+	if r.differs(containerds) {
 		r.manifest.Stale = pid
 		if err := r.records.write(r.manifest); err != nil {
 			return fmt.Errorf("%w: %w", ErrManifest, err)
