@@ -84,7 +84,7 @@ func TestCalls(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist, "nothing is left")
 }
 
-// TestSomebodyIsThere: the program gives up after half a second, so a server
+// TestSomebodyIsThere: the program does not wait long for a sign, so a server
 // whose hands are full says that it is there all the same.
 func TestSomebodyIsThere(t *testing.T) {
 	release := make(chan struct{})

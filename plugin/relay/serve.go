@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -17,8 +18,8 @@ const (
 	// Concurrent is how many calls are answered at a time; more wait.
 	Concurrent = 256
 	// Waiting is how many calls are open at a time, waiting or being answered.
-	// More are not accepted: their programs find nobody there within half a
-	// second, and decide by themselves.
+	// More are not accepted: their programs find nobody there, and decide by
+	// themselves.
 	Waiting = 1024
 
 	// requestTime is how long a program may take to send its call. It has all
@@ -83,7 +84,7 @@ func (s *server) accept(ctx, calls context.Context, l net.Listener) error {
 				continue
 			}
 			conn.Close()
-			slog.Warn("a call is refused", "error", err)
+			report("a call is refused", err)
 			<-s.open
 			continue
 		}
@@ -121,8 +122,17 @@ func (s *server) call(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if err := s.answer(ctx, conn); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, net.ErrClosed) {
-		slog.Warn("a call is not answered", "error", err)
+		report("a call is not answered", err)
 	}
+}
+
+// report tells of a fault; that a program did not wait is none.
+func report(what string, err error) {
+	level := slog.LevelWarn
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		level = slog.LevelDebug
+	}
+	slog.Log(context.Background(), level, what, "error", err)
 }
 
 func (s *server) answer(ctx context.Context, conn net.Conn) error {

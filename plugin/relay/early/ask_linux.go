@@ -25,7 +25,7 @@ func init() {
 	}
 	c := &call{args: args[1:], path: path, started: now(), fd: -1}
 	c.deadline = c.started + timeout + slack
-	c.present = c.started + min(ackTime, timeout)
+	c.present = c.started + min(ackTime, timeout/4)
 	status, stdout, why := c.ask()
 	if why == "" {
 		output(stdout)

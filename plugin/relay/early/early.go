@@ -53,8 +53,11 @@ const (
 	millisecond = 1_000_000
 	second      = 1000 * millisecond
 
-	// ackTime is how long an agent may take to say that it is there.
-	ackTime = 500 * millisecond
+	// ackTime is how long an agent may take to say that it is there, if that is
+	// not more than a quarter of the time for the call. It says so at once; but
+	// with 300 programs starting on two processors it was half a second before
+	// its turn came, and programs that then go on by themselves make it worse.
+	ackTime = 2 * second
 	// slack is how much longer than a verification may take the agent's answer
 	// is waited for: it has to be settled there, and to get here.
 	slack = 1200 * millisecond
