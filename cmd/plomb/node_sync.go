@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plombproject/plomb/plugin/admission"
 	"github.com/plombproject/plomb/plugin/control"
 	"github.com/plombproject/plomb/plugin/nodesync"
 	"github.com/plombproject/plomb/plugin/settings"
@@ -24,6 +25,7 @@ import (
 
 type nodeSyncFlags struct {
 	host, from, programs string
+	mode                 string
 	strict, watch, ready bool
 	snapshot             bool
 	every                time.Duration
@@ -67,6 +69,7 @@ Exit status: 0 done, or with --ready ready; 2 it could not be done, or not ready
 	flags.DurationVar(&f.every, "every", 10*time.Second, "how often --watch looks")
 	flags.StringVar(&f.metrics, "metrics", "", "with --watch: serve the agent's metrics on this address")
 	flags.BoolVar(&f.ready, "ready", false, "change nothing, and tell whether the node is as delivered")
+	flags.StringVar(&f.mode, "mode", "", "with --ready: the mode that the node is to be in")
 	return cmd
 }
 
@@ -83,6 +86,8 @@ func (f *nodeSyncFlags) check(cmd *cobra.Command, args []string) error {
 		return errors.New("--snapshot is for what comes before a command for the node")
 	case f.metrics != "" && !f.watch:
 		return errors.New("--metrics is for --watch")
+	case f.mode != "" && !f.ready:
+		return errors.New("--mode is for --ready; name the mode of an installation after --")
 	case f.every < time.Second:
 		return fmt.Errorf("--every is %s, want at least 1s", f.every)
 	case !filepath.IsAbs(f.host) || !filepath.IsAbs(f.programs):
@@ -112,7 +117,7 @@ func (f *nodeSyncFlags) run(ctx context.Context, args []string, stdio Stdio) err
 	sync := &nodesync.Sync{From: from, Settings: s, Strict: f.strict, Now: time.Now}
 	switch {
 	case f.ready:
-		return sync.Ready(ctx, control.New(s.Control()), currentVersion())
+		return sync.Ready(ctx, control.New(s.Control()), nodesync.Want{Version: currentVersion(), Mode: admission.Mode(f.mode)})
 	case f.watch:
 		return f.keep(ctx, sync, stdio)
 	}

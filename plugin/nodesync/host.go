@@ -165,7 +165,7 @@ func ByHost(environ []string, words ...string) []string {
 		"--unit=" + unit, "--description=plomb: rollout by Kubernetes",
 	}
 	for _, e := range environ {
-		if strings.HasPrefix(e, "PLOMB_") || strings.HasPrefix(e, "CONTAINERD_ADDRESS=") {
+		if strings.HasPrefix(e, "PLOMB_") || strings.HasPrefix(e, "CONTAINERD_") {
 			line = append(line, "--setenv="+e)
 		}
 	}

@@ -279,19 +279,21 @@ func (a agent) Status(context.Context) (control.Status, error) { return a.status
 func TestReady(t *testing.T) {
 	s := newStage(t)
 	s.deliver("policy", map[string]string{"a.yaml": imagePolicy("a", "registry.example/a/**")})
+	want := nodesync.Want{Version: "v1", Mode: admission.Enforce}
 	good := agent{status: control.Status{Version: "v1", Mode: admission.State{Mode: admission.Enforce}, SelfTest: &control.SelfTest{Effective: true}}}
-	require.ErrorIs(t, s.sync.Ready(t.Context(), good, "v1"), nodesync.ErrNotReady, "nothing is delivered yet")
+	require.ErrorIs(t, s.sync.Ready(t.Context(), good, want), nodesync.ErrNotReady, "nothing is delivered yet")
 	_, err := s.sync.Once()
 	require.NoError(t, err)
-	require.NoError(t, s.sync.Ready(t.Context(), good, "v1"))
+	require.NoError(t, s.sync.Ready(t.Context(), good, want))
 	for name, a := range map[string]agent{
-		"no agent":     {err: control.ErrAgent},
-		"an old agent": {status: control.Status{Version: "v0"}},
-		"a bad policy": {status: control.Status{Version: "v1", Policy: control.Loaded{Error: "x"}}},
-		"a bad root":   {status: control.Status{Version: "v1", Trust: control.Loaded{Error: "x"}}},
-		"no effect":    {status: control.Status{Version: "v1", Mode: admission.State{Mode: admission.Enforce}, SelfTest: &control.SelfTest{}}},
+		"no agent":             {err: control.ErrAgent},
+		"an old agent":         {status: control.Status{Version: "v0"}},
+		"a node that reverted": {status: control.Status{Version: "v1", Mode: admission.State{Mode: admission.Audit}}},
+		"a bad policy":         {status: control.Status{Version: "v1", Mode: admission.State{Mode: admission.Enforce}, Policy: control.Loaded{Error: "x"}}},
+		"a bad root":           {status: control.Status{Version: "v1", Mode: admission.State{Mode: admission.Enforce}, Trust: control.Loaded{Error: "x"}}},
+		"no effect":            {status: control.Status{Version: "v1", Mode: admission.State{Mode: admission.Enforce}, SelfTest: &control.SelfTest{}}},
 	} {
-		require.ErrorIs(t, s.sync.Ready(t.Context(), a, "v1"), nodesync.ErrNotReady, name)
+		require.ErrorIs(t, s.sync.Ready(t.Context(), a, want), nodesync.ErrNotReady, name)
 	}
 }
 

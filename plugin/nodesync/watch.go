@@ -54,10 +54,19 @@ type Agent interface {
 	Status(ctx context.Context) (control.Status, error)
 }
 
-// Ready returns nil if what is delivered is in force, the agent answers with
-// this version, and, in enforce mode, the last proof of enforcement held. A
+// Want is how an agent is to be.
+type Want struct {
+	// Version is the agent's.
+	Version string
+	// Mode is the node's; empty: any. A node that went back to audit by itself is
+	// not as it was delivered.
+	Mode admission.Mode
+}
+
+// Ready returns nil if what is delivered is in force, the agent answers as
+// wanted, and, in enforce mode, the last proof of enforcement held. A
 // rollout goes on to the next node only after that.
-func (s *Sync) Ready(ctx context.Context, agent Agent, version string) error {
+func (s *Sync) Ready(ctx context.Context, agent Agent, want Want) error {
 	pending, err := s.Pending()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotReady, err)
@@ -69,8 +78,10 @@ func (s *Sync) Ready(ctx context.Context, agent Agent, version string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrNotReady, err)
-	case status.Version != version:
-		return fmt.Errorf("%w: the agent is of version %s, and this is %s", ErrNotReady, status.Version, version)
+	case status.Version != want.Version:
+		return fmt.Errorf("%w: the agent is of version %s, and this is %s", ErrNotReady, status.Version, want.Version)
+	case want.Mode != "" && status.Mode.Mode != want.Mode:
+		return fmt.Errorf("%w: it is in %s mode and should be in %s: %s", ErrNotReady, status.Mode.Mode, want.Mode, status.Mode.Reason)
 	case status.Policy.Error != "":
 		return fmt.Errorf("%w: policy: %s", ErrNotReady, status.Policy.Error)
 	case status.Trust.Error != "":
