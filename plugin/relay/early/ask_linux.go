@@ -53,13 +53,6 @@ func (c *call) ask() (status int, stdout []byte, why string) {
 	if why := c.connect(); why != "" {
 		return 0, nil, why
 	}
-	var there [1]byte
-	if why := c.receive(there[:], c.present); why != "" {
-		return 0, nil, "nobody is there: " + why
-	}
-	if there[0] != ack {
-		return 0, nil, "it is something else that listens there"
-	}
 	if why := c.readStdin(); why != "" {
 		return 0, nil, why
 	}
@@ -67,7 +60,23 @@ func (c *call) ask() (status int, stdout []byte, why string) {
 	if why != "" {
 		return 0, nil, why
 	}
-	if why := c.send(req); why != "" {
+	// A small request fits what the kernel holds for an agent that is yet to
+	// come. Then this process need not be woken up for the sign that it came.
+	if len(req) <= atOnce {
+		why = c.send(req, c.present)
+		req = nil
+	}
+	var there [1]byte
+	if why == "" {
+		why = c.receive(there[:], c.present)
+	}
+	if why != "" {
+		return 0, nil, "nobody is there: " + why
+	}
+	if there[0] != ack {
+		return 0, nil, "it is something else that listens there"
+	}
+	if why := c.send(req, c.deadline); why != "" {
 		return 0, nil, why
 	}
 	var head [5]byte
@@ -142,9 +151,10 @@ func (c *call) receive(b []byte, by int64) (why string) {
 	return ""
 }
 
-func (c *call) send(b []byte) (why string) {
+// send sends all of b by a time.
+func (c *call) send(b []byte, by int64) (why string) {
 	for len(b) > 0 {
-		if !c.limit(syscall.SO_SNDTIMEO, c.deadline) {
+		if !c.limit(syscall.SO_SNDTIMEO, by) {
 			return "it does not listen"
 		}
 		n, err := syscall.SendmsgN(c.fd, b, nil, nil, syscall.MSG_NOSIGNAL)

@@ -58,6 +58,8 @@ const (
 	// with 300 programs starting on two processors it was half a second before
 	// its turn came, and programs that then go on by themselves make it worse.
 	ackTime = 2 * second
+	// atOnce is the size of a request, in bytes, that is sent unasked.
+	atOnce = 16 << 10
 	// slack is how much longer than a verification may take the agent's answer
 	// is waited for: it has to be settled there, and to get here.
 	slack = 1200 * millisecond
