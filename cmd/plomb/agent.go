@@ -3,12 +3,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plombproject/plomb/plugin/agent"
+	"github.com/plombproject/plomb/plugin/doctor"
 	"github.com/plombproject/plomb/plugin/settings"
 )
 
@@ -35,7 +37,8 @@ Exit status: 0 it was ended, 2 it could not serve, 64 wrong usage.`,
 				return fmt.Errorf("%w: %w", errFailed, err)
 			}
 			log := slog.New(slog.NewJSONHandler(stdio.Err, &slog.HandlerOptions{Level: level}))
-			if err := agent.Run(cmd.Context(), s, agent.Options{Version: currentVersion(), Log: log}); err != nil {
+			opts := agent.Options{Version: currentVersion(), Log: log, Prove: func(ctx context.Context) error { return selfTest(ctx, s, stdio) }}
+			if err := agent.Run(cmd.Context(), s, opts); err != nil {
 				return fmt.Errorf("%w: %w", errFailed, err)
 			}
 			return nil
@@ -43,4 +46,13 @@ Exit status: 0 it was ended, 2 it could not serve, 64 wrong usage.`,
 	}
 	cmd.Flags().TextVar(&level, "log-level", slog.LevelInfo, "log messages of this `LEVEL` and above: debug, info, warn, error")
 	return cmd
+}
+
+// selfTest is plomb node doctor as the agent's self-test.
+func selfTest(ctx context.Context, s settings.Settings, stdio Stdio) error {
+	report, err := doctor.Prove(ctx, doctor.Options{Settings: s, Config: stdio.Getenv("CONTAINERD_CONFIG"), PullOnly: s.Node.NRI.Off, Agentless: true})
+	if err == nil && report.Verdict != doctor.Live {
+		err = fmt.Errorf("enforcement is %s: %s", report.Verdict, report.Reason)
+	}
+	return err
 }

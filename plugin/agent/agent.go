@@ -34,6 +34,7 @@ import (
 	"github.com/plombproject/plomb/plugin/bindir"
 	"github.com/plombproject/plomb/plugin/control"
 	"github.com/plombproject/plomb/plugin/credentials"
+	"github.com/plombproject/plomb/plugin/imageservice"
 	"github.com/plombproject/plomb/plugin/nri"
 	"github.com/plombproject/plomb/plugin/relay"
 	"github.com/plombproject/plomb/plugin/settings"
@@ -149,6 +150,8 @@ func (a *agent) serve(ctx context.Context, pullSocket, controlSocket net.Listene
 	})
 	part(a.gate.reloader.watch)
 	part(a.containers.run)
+	part(a.containers.recheck)
+	part(a.serveImages)
 	part(a.runNRI)
 	part(a.serveHealth)
 	part((&guard{agent: a, ready: ready.check}).watch)
@@ -175,11 +178,33 @@ func (a *agent) runNRI(ctx context.Context) {
 		OnState: func(connected bool, runtime string, err error) {
 			a.nri.set(connected, runtime, err, a.gate.now())
 			a.metrics.nriConnected.Set(oneIf(connected))
-			a.faults.set("nri", err)
+			if ctx.Err() == nil {
+				a.faults.set("nri", err)
+			}
 		},
 	})
 	if ctx.Err() == nil {
-		a.faults.set("nri", err)
+		a.faults.set("nri", err) // options that no plugin can be run with
+	}
+}
+
+// serveImages is the proxy for kubelet, if it is wanted, until ctx ends.
+func (a *agent) serveImages(ctx context.Context) {
+	path := a.settings.Node.ImageService.Listen
+	for path != "" && ctx.Err() == nil {
+		l, err := imageservice.Listen(path)
+		if err == nil {
+			a.faults.set("image service", nil)
+			err = imageservice.Serve(ctx, l, a.settings.Containerd, a.creds.Lent)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		a.faults.set("image service", fmt.Errorf("kubelet is not served at %s: %w", path, err))
+		select {
+		case <-time.After(retryTime):
+		case <-ctx.Done():
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/plombproject/plomb/plugin/admission"
 	"github.com/plombproject/plomb/plugin/bindir"
+	"github.com/plombproject/plomb/plugin/canary"
 	"github.com/plombproject/plomb/plugin/judge"
 	"github.com/plombproject/plomb/plugin/settings"
 	"github.com/plombproject/plomb/plugin/verdicts"
@@ -62,13 +63,28 @@ func (g *gate) Ask(ctx context.Context, q Question) admission.Outcome {
 
 // judge finds the verdict, or makes one.
 func (g *gate) judge(ctx context.Context, q Question) bindir.Judgement {
-	f := g.reloader.inForce()
+	f := g.inForce(q.Name)
 	if d := g.verdicts.Get(f.basis, q.Name, q.Descriptor.Digest, g.now()); d != nil {
 		g.metrics.cacheHits.WithLabelValues(string(q.Point)).Inc()
 		return bindir.Judgement{Decision: d, Cached: true}
 	}
 	g.metrics.cacheMisses.WithLabelValues(string(q.Point)).Inc()
 	return bindir.Judgement{Decision: g.verify(ctx, f, q)}
+}
+
+// inForce is what counts for a name: what was loaded, or for one that a proof of
+// enforcement is about, the policy of that proof.
+func (g *gate) inForce(name string) *inForce {
+	f := g.reloader.inForce()
+	set, ok, err := canary.Policy(g.settings.Canary(), name, g.now())
+	if err == nil && !ok {
+		return f
+	}
+	proof := &inForce{policy: set, policyErr: err, roots: f.roots, brief: true}
+	if err == nil {
+		proof.basis = verdicts.Basis{Policy: set.Digest(), Trust: f.roots.digest, Verifier: g.reloader.verifier}
+	}
+	return proof
 }
 
 // verify joins or starts the verification. What was loaded is part of its key: a
@@ -99,7 +115,7 @@ func (g *gate) decide(ctx context.Context, f *inForce, q Question) *decision.Dec
 	g.metrics.verifications.WithLabelValues(string(d.Verdict)).Inc()
 	g.metrics.verifying.Observe(time.Since(start).Seconds())
 	g.metrics.requests.Add(float64(d.Requests))
-	g.verdicts.Put(f.basis, d, d.Verdict == decision.Allow && basisOf(f.policy, d) == onMemory)
+	g.verdicts.Put(f.basis, d, f.brief || d.Verdict == decision.Allow && basisOf(f.policy, d) == onMemory)
 	return d
 }
 

@@ -12,8 +12,8 @@ import (
 
 const (
 	// memoryLimit is what Go tries to stay below, in bytes: the agent is to fit
-	// into 64 MB beside what else is on a node, and some of them are not Go's.
-	memoryLimit = 40 << 20
+	// into 64 MB beside what else is on a node, and about 36 of them are the program itself.
+	memoryLimit = 24 << 20
 	// gcPercent is how much garbage there may be beside what is in use.
 	gcPercent = 50
 )

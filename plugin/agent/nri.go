@@ -35,6 +35,8 @@ const (
 	// lateReason is how long the reason of a verification that came to no verdict
 	// is told to who asks again; no longer, since the next may come to one.
 	lateReason = 5 * time.Second
+	// recheckTime is how often containers that run without a verdict are verified.
+	recheckTime = 5 * time.Minute
 	// maxReasons bounds how many are kept.
 	maxReasons = 256
 )
@@ -54,6 +56,9 @@ type containers struct {
 	reasons map[string]late
 	running []nri.Container
 }
+
+// errNameless reports an image that no name leads to.
+var errNameless = errors.New("no image with this digest and the name of a registry is on the node")
 
 // late is a decision that was no verdict.
 type late struct {
@@ -91,7 +96,7 @@ func (c *containers) Known(ctx context.Context, of nri.Container) (admission.Out
 // verdict is the one in force that admits the image, or failing that, one that
 // denies it under its own name.
 func (c *containers) verdict(of nri.Container) *decision.Decision {
-	found := c.gate.verdicts.Find(c.gate.reloader.inForce().basis, c.gate.now(), of.Digests...)
+	found := c.gate.verdicts.Find(c.gate.inForce(of.Name).basis, c.gate.now(), of.Digests...)
 	for _, d := range found {
 		if d.Verdict == decision.Allow || d.Image.Name == of.Name {
 			return d
@@ -202,25 +207,66 @@ func (c *containers) background(ctx context.Context, of nri.Container) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, 2*c.gate.settings.Timeout)
 	defer cancel()
-	var last *decision.Decision
+	d := c.search(ctx, of)
+	c.gate.log.Info("verified in the background", "subject", of.Subject, "decision", d.Line())
+	if d.Verdict == decision.Allow {
+		c.forget(of)
+	} else {
+		c.remember(of, d)
+	}
+	if c.runs(of) {
+		q := Question{Point: receipt.Running, Name: of.Name, Subject: of.Subject}
+		c.gate.settle(ctx, q, bindir.Judgement{Decision: d})
+	}
+}
+
+// search tries the names and targets of an image until one is allowed. Of those
+// that are not, it gives the first that was decided.
+func (c *containers) search(ctx context.Context, of nri.Container) *decision.Decision {
+	last := verify.Refused(of.Name, ocispec.Descriptor{Digest: of.Digests[0]}, errNameless, c.gate.now())
+	tried := false
 	for _, target := range c.targets(ctx, of) {
 		for _, name := range c.names(ctx, of, target) {
 			q := Question{Point: receipt.Create, Name: name, Descriptor: ocispec.Descriptor{Digest: target}, Subject: of.Subject, Stored: c.store.At(name)}
 			d := c.gate.judge(ctx, q).Decision
-			c.gate.log.Info("verified in the background", "subject", of.Subject, "decision", d.Line())
 			if d.Verdict == decision.Allow {
-				c.forget(of)
-				return
+				return d
 			}
-			if last == nil || last.Verdict == decision.Undecided {
-				last = d
+			if !tried || last.Verdict == decision.Undecided && d.Verdict == decision.Deny {
+				last, tried = d, true
 			}
 		}
 	}
-	if last == nil {
-		last = verify.Refused(of.Name, ocispec.Descriptor{Digest: of.Digests[0]}, fmt.Errorf("%w: no image with these digests and a full name is on the node", store.ErrContainerd), c.gate.now())
+	return last
+}
+
+// runs tells whether a container was found running.
+func (c *containers) runs(of nri.Container) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.running, func(r nri.Container) bool { return r.Subject == of.Subject && keyOf(r) == keyOf(of) })
+}
+
+// recheck has running containers verified again that have no verdict anymore:
+// it has expired, or policy and trusted roots are others.
+func (c *containers) recheck(ctx context.Context) {
+	tick := time.NewTicker(recheckTime)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		c.mu.Lock()
+		running := slices.Clone(c.running)
+		c.mu.Unlock()
+		for _, of := range running {
+			if c.verdict(of) == nil {
+				c.Verify(of)
+			}
+		}
 	}
-	c.remember(of, last)
 }
 
 // targets are the digests that the image could be verified by: those it is known

@@ -29,6 +29,8 @@ type inForce struct {
 	roots     *roots
 	// basis is what a verdict that is made with it rests on.
 	basis verdicts.Basis
+	// brief tells that verdicts are of no use for long.
+	brief bool
 
 	policyLoaded, trustLoaded control.Loaded
 }
