@@ -18,7 +18,6 @@
 package relay
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -135,5 +134,3 @@ func readBytes(r io.Reader, most uint32, what string) ([]byte, error) {
 	}
 	return b, nil
 }
-
-func buffered(r io.Reader) io.Reader { return bufio.NewReaderSize(r, 4<<10) }

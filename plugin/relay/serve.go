@@ -3,6 +3,7 @@
 package relay
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -139,7 +140,7 @@ func (s *server) answer(ctx context.Context, conn net.Conn) error {
 	if err := conn.SetReadDeadline(time.Now().Add(requestTime)); err != nil {
 		return err
 	}
-	req, err := ReadRequest(buffered(conn))
+	req, err := ReadRequest(bufio.NewReader(conn))
 	if errors.Is(err, io.EOF) {
 		return nil // it hung up, having said nothing: a look whether we are there
 	}
