@@ -199,8 +199,8 @@ func merge(to, from map[string]any) {
 	}
 }
 
-func (m *machine) Images(context.Context) ([]admission.Pinned, error)  { return m.images, nil }
-func (m *machine) Running(context.Context) ([]node.Container, error) { return m.running, nil }
+func (m *machine) Images(context.Context) ([]admission.Pinned, error) { return m.images, nil }
+func (m *machine) Running(context.Context) ([]node.Container, error)  { return m.running, nil }
 
 func (m *machine) Status(context.Context) (control.Status, error) {
 	if !m.runs {

@@ -38,6 +38,9 @@ const DefaultProbation = 15 * time.Minute
 //
 // The error is ErrDenied if all is installed and enforcement alone was refused.
 func (n *Node) Install(ctx context.Context, o InstallOptions) error {
+	if err := CheckEnvironment(n.Environment); err != nil {
+		return err
+	}
 	r, err := n.begin(o.DryRun, o.Progress)
 	if err != nil {
 		return err

@@ -118,7 +118,7 @@ func TestUninstallRestoresWhatWasMended(t *testing.T) {
 	m := newMachine(t)
 	binDir := "[plugins.\"io.containerd.image-verifier.v1.bindir\"]\nbin_dir = \"" + m.path("verifiers") + "\"\n"
 	for name, text := range map[string]string{
-		"without imports": "version = 3\n" + binDir,
+		"without imports":  "version = 3\n" + binDir,
 		"with plugins off": "version = 3\nimports = [\"containerd.d/*.toml\"]\ndisabled_plugins = [\"io.containerd.nri.v1.nri\"]\n" + binDir,
 	} {
 		m.write("etc/config.toml", text, 0o600)

@@ -139,6 +139,17 @@ func (s Systemd) ContainerdFiles(env []string) []File {
 	return []File{{Path: filepath.Join(s.Dir, containerdUnit+".d", "plomb.conf"), Mode: 0o644, Data: []byte(text.String())}}
 }
 
+// CheckEnvironment refuses values that would be more than one line of a unit.
+func CheckEnvironment(env []string) error {
+	for _, pair := range env {
+		name, value, _ := strings.Cut(pair, "=")
+		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return fmt.Errorf("%s has a line break or another control character", name)
+		}
+	}
+	return nil
+}
+
 // unitWord quotes a word for a unit (systemd.syntax(7), Quoting; systemd.unit(5),
 // Specifiers).
 func unitWord(word string) string {
