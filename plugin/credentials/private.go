@@ -17,10 +17,10 @@ func checkPrivate(path string) error {
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || owner.Uid != 0 && int(owner.Uid) != os.Geteuid() {
-		return fmt.Errorf("%w: %s does not belong to root: chown it", ErrExposed, path)
+		return fmt.Errorf("%w: chown root %s", ErrExposed, path)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("%w: %s has mode %04o: chmod 600 it", ErrExposed, path, mode)
+		return fmt.Errorf("%w: chmod 600 %s, it has mode %04o", ErrExposed, path, mode)
 	}
 	return nil
 }
