@@ -53,7 +53,7 @@ Environment, besides what plomb --help lists:
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(nodeInstallCommand(stdio), nodeUninstallCommand(stdio), nodeModeCommand(stdio),
-		nodeStatusCommand(stdio), nodeSnapshotCommand(stdio), nodeBreakGlassCommand(stdio), doctorCommand(stdio))
+		nodeStatusCommand(stdio), nodeSnapshotCommand(stdio), nodeBreakGlassCommand(stdio), doctorCommand(stdio), nodeSyncCommand(stdio))
 	return cmd
 }
 
