@@ -28,11 +28,13 @@ func TestWaysOntoTheNode(t *testing.T) {
 		"re-tagged": func(i image, name string) string {
 			to := "registry.example/good:" + name
 			n.ctr("images", "tag", i.load(n, "registry.example/"+name+":1"), to)
+			i.arrives(n, to)
 			return to
 		},
 		"ctr images pull --local": func(i image, name string) string {
 			ref := i.push(n, name)
 			n.ctr("images", "pull", "--local", "--plain-http", ref)
+			i.arrives(n, ref)
 			return ref
 		},
 		"CRI pull past the verifiers": func(i image, name string) string {
@@ -94,7 +96,7 @@ func TestSynchronize(t *testing.T) {
 	p := &plugin{t: t, dir: t.TempDir()}
 	require.NoError(t, linkSocket(n, p))
 	p.start()
-	require.Contains(t, p.expect("found default/pod-1/web false"), i.target().String())
+	require.Contains(t, p.expect("found default/pod-1/web-1 false"), i.target().String())
 }
 
 // letters makes a repository's name of a sentence.

@@ -92,7 +92,7 @@ func TestContainerdRestarts(t *testing.T) {
 	for range 2 {
 		n.restart()
 		p.expect("connected true")
-		require.Contains(t, p.expect("found default/pod-1/web"), i.target().String())
+		require.Contains(t, p.expect("found default/pod-1/web-1"), i.target().String())
 		p.expect("synchronised")
 		n.starts(cri.ContainerOptions{Image: ref})
 		n.refused(cri.ContainerOptions{Image: newImage(t, "bad").load(n, "registry.example/bad:1")}, "no verdict yet")

@@ -96,8 +96,19 @@ func (i image) push(n *node, name string) string {
 // load imports the image into containerd as name.
 func (i image) load(n *node, name string) string {
 	n.t.Helper()
-	n.ctr("images", "import", "--no-unpack=false", i.save(n.t, name))
+	n.ctr("images", "import", i.save(n.t, name))
+	i.arrives(n, name)
 	return name
+}
+
+// arrives waits until CRI, which is told in the background, knows the image by
+// that name.
+func (i image) arrives(n *node, name string) {
+	n.t.Helper()
+	n.eventually("CRI does not learn of "+name, func() bool {
+		status, err := n.ImageStatus(n.t.Context(), name)
+		return err == nil && status.GetId() == digest.FromBytes(i.config).String()
+	})
 }
 
 func (n *node) ctr(args ...string) {

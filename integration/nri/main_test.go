@@ -50,7 +50,9 @@ type node struct {
 	*stand.Stand
 	*cri.Client
 	t testing.TB
-	n int
+	// home is the pod of containers that need none of their own.
+	home             *cri.Pod
+	pods, containers int
 }
 
 // newNode starts one with more configuration. Each test has its own: they stop
@@ -87,19 +89,22 @@ func (n *node) restart() {
 // pod starts a pod for the length of the test.
 func (n *node) pod(annotations map[string]string) cri.Pod {
 	n.t.Helper()
-	n.n++
-	p, err := n.StartPod(n.t.Context(), fmt.Sprintf("pod-%d", n.n), annotations)
+	n.pods++
+	p, err := n.StartPod(n.t.Context(), fmt.Sprintf("pod-%d", n.pods), annotations)
 	require.NoError(n.t, err)
 	return p
 }
 
-// create creates a container in a pod of its own.
+// create creates a container, the first one as default/pod-N/web-1.
 func (n *node) create(opts cri.ContainerOptions) (string, error) {
 	n.t.Helper()
-	if opts.Name == "" {
-		opts.Name = "web"
+	if n.home == nil {
+		p := n.pod(nil)
+		n.home = &p
 	}
-	return n.CreateContainer(n.t.Context(), n.pod(nil), opts)
+	n.containers++
+	opts.Name = fmt.Sprintf("web-%d", n.containers)
+	return n.CreateContainer(n.t.Context(), *n.home, opts)
 }
 
 // starts creates a container and sees it run.
