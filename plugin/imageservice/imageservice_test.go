@@ -124,15 +124,15 @@ func TestPullLends(t *testing.T) {
 	s := newStand(t)
 	basic := base64.StdEncoding.EncodeToString([]byte("ann:hun:ter2"))
 	for want, auth := range map[string]*runtime.AuthConfig{
-		"registry.example/app  ann hunter2":             {Username: "ann", Password: "hunter2"},
-		"registry.example/app  ann hun:ter2":            {Auth: basic},
-		"registry.example/app   identity":               {IdentityToken: "identity"},
-		"registry.example/app other.example:5 ann p":    {Username: "ann", Password: "p", ServerAddress: "https://other.example:5/v1/"},
-		"":                                              {RegistryToken: "bearer"},
-		" no address":                                   {Username: "ann", Password: "p", ServerAddress: "%"},
-		"  no base64":                                   {Auth: "%"},
-		"   no colon":                                   {Auth: base64.StdEncoding.EncodeToString([]byte("ann"))},
-		"    neither":                                   nil,
+		"registry.example/app  ann hunter2":          {Username: "ann", Password: "hunter2"},
+		"registry.example/app  ann hun:ter2":         {Auth: basic},
+		"registry.example/app   identity":            {IdentityToken: "identity"},
+		"registry.example/app other.example:5 ann p": {Username: "ann", Password: "p", ServerAddress: "https://other.example:5/v1/"},
+		"":            {RegistryToken: "bearer"},
+		" no address": {Username: "ann", Password: "p", ServerAddress: "%"},
+		"  no base64": {Auth: "%"},
+		"   no colon": {Auth: base64.StdEncoding.EncodeToString([]byte("ann"))},
+		"    neither": nil,
 		"registry.example/app  ann wins over identity!": {Username: "ann", Password: "wins over identity!", IdentityToken: "identity"},
 	} {
 		s.loans.lent, s.loans.given = nil, 0
@@ -169,8 +169,8 @@ func TestRefusalsAreKubelets(t *testing.T) {
 	s := newStand(t)
 	for message, want := range map[string]string{
 		`failed to pull and unpack image "r.example/app:v1": image verifier bindir blocked pull of r.example/app:v1 with digest sha256:12 for reason: verifier plomb-verifier rejected image (exit code 1): denied: r.example/app:v1@sha256:12: no signature`: "SignatureValidationFailed: denied: r.example/app:v1@sha256:12: no signature",
-		`image verifier plomb blocked pull of r.example/app:v1 with digest sha256:12 for reason: denied: no signature`:                                                                                                                                   "SignatureValidationFailed: denied: no signature",
-		`SignatureValidationFailed: by another`: "SignatureValidationFailed: by another",
+		`image verifier plomb blocked pull of r.example/app:v1 with digest sha256:12 for reason: denied: no signature`:                                                                                                                                        "SignatureValidationFailed: denied: no signature",
+		`SignatureValidationFailed: by another`:                                      "SignatureValidationFailed: by another",
 		`blocking pull of x with digest y: image verifier bindir returned error: no`: `blocking pull of x with digest y: image verifier bindir returned error: no`,
 		`not found`: "not found",
 	} {

@@ -108,4 +108,3 @@ func refusal(err error) error {
 
 // prefix is what kubelet looks for.
 var prefix = crierrors.ErrSignatureValidationFailed.Error() + ": "
-
