@@ -110,13 +110,17 @@ func (g *gate) verify(ctx context.Context, f *inForce, q Question) *decision.Dec
 // decide verifies, and remembers.
 func (g *gate) decide(ctx context.Context, f *inForce, q Question) *decision.Decision {
 	start := time.Now()
-	j := &judge.Judge{Settings: g.settings, Credentials: g.credentials, Load: f.load, Trust: f.roots}
-	d := g.judged(ctx, j, f, q)
+	d := g.judged(ctx, g.judgeBy(f), f, q)
 	g.metrics.verifications.WithLabelValues(string(d.Verdict)).Inc()
 	g.metrics.verifying.Observe(time.Since(start).Seconds())
 	g.metrics.requests.Add(float64(d.Requests))
 	g.verdicts.Put(f.basis, d, f.brief || d.Verdict == decision.Allow && basisOf(f.policy, d) == onMemory)
 	return d
+}
+
+// judgeBy is the one call of verify with what is in force.
+func (g *gate) judgeBy(f *inForce) *judge.Judge {
+	return &judge.Judge{Settings: g.settings, Credentials: g.credentials, Load: f.load, Trust: f.roots}
 }
 
 // settle says what becomes of the image, by the node's mode, snapshot and
