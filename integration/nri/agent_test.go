@@ -33,7 +33,13 @@ type agentNode struct {
 
 func newAgentNode(t testing.TB, config ...string) *agentNode {
 	t.Helper()
-	n := &agentNode{node: newNode(t, append([]string{required}, config...)...), sigstore: verifytest.NewSigstore(t)}
+	return newAgentNodeWith(t, append([]string{required}, config...)...)
+}
+
+// newAgentNodeWith has no configuration but config.
+func newAgentNodeWith(t testing.TB, config ...string) *agentNode {
+	t.Helper()
+	n := &agentNode{node: newNode(t, config...), sigstore: verifytest.NewSigstore(t)}
 	require.NoError(t, os.MkdirAll(filepath.Dir(n.TrustedRoot()), 0o755))
 	require.NoError(t, os.WriteFile(n.TrustedRoot(), n.sigstore.TrustedRoot(t, verifytest.RootOptions{}), 0o644))
 	n.startAgent()

@@ -8,7 +8,8 @@
 // plugin_test.go is the plugin, as a process of its own with verdicts in a file,
 // so that it can be killed, stopped and kept from answering. create_test.go is
 // the ways an image comes to a node, fault_test.go what happens to the plugin,
-// attack_test.go who tries to get around it, cost_test.go what it costs.
+// attack_test.go who tries to get around it. agent_test.go is plomb agent, and
+// cost_test.go what it costs.
 package nri
 
 import (

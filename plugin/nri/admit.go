@@ -66,13 +66,12 @@ func (s *session) known(ctx context.Context, c Container, digests []digest.Diges
 	case err != nil:
 		return out, c.refuse(err.Error())
 	case !known:
-		// All digests: whoever verifies may find the image by any of them.
-		s.verify(c)
+		s.verify(q)
 		return out, c.refuse("there is no verdict yet. Verification was started: try again in a few seconds")
 	case !out.Admitted:
 		return out, c.refuse(reasonOf(out))
 	case out.By == admission.ByDecision && !isAbout(out.Decision, digests[0]):
-		s.verify(c)
+		s.verify(q)
 		return out, c.refuse("the verdict is about another image. Verification was started: try again in a few seconds")
 	}
 	return out, nil

@@ -65,22 +65,29 @@ func TestCreate(t *testing.T) {
 			container(image, &api.Mount{Type: "overlay", Source: "overlay", Options: []string{"lowerdir=/a:/x/image-volumes/s/" + volume.Encoded() + ":/b"}}), "image volume"},
 		"host folder": {verdicts{target: allowed(target)}, container(image, &api.Mount{Source: "/srv/image-volumes/a/b"}), ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			n, g := newNode(t), newGate(c.verdicts)
-			n.start(true)
-			n.connected(nri.Options{Gate: g})
-			err := n.create(c.container)
-			if c.refusal == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.ErrorContains(t, err, c.refusal)
-			if strings.Contains(c.refusal, "no verdict yet") {
-				require.NotEmpty(t, (<-g.verified).Digests, "verified in the background")
-			}
-		})
+		for _, version := range versions {
+			t.Run(name+"/"+version, func(t *testing.T) {
+				n, g := newNode(t), newGate(c.verdicts)
+				n.version = version
+				n.start(true)
+				n.connected(nri.Options{Gate: g})
+				err := n.create(c.container)
+				if c.refusal == "" {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorContains(t, err, c.refusal)
+				if strings.Contains(c.refusal, "no verdict yet") {
+					require.NotEmpty(t, (<-g.verified).Digests, "verified in the background")
+				}
+			})
+		}
 	}
 }
+
+// versions are of a containerd that asks to validate a container, and of those
+// that may not.
+var versions = []string{"v2.4.2", "2.1.9", "unknown"}
 
 // TestNameless: a mode that refuses nothing refuses nothing for want of digests.
 func TestNameless(t *testing.T) {
@@ -99,14 +106,17 @@ func TestNameless(t *testing.T) {
 
 // TestReceiptsAreOnePerImage: Validate does not ask again what Create asked.
 func TestReceiptsAreOnePerImage(t *testing.T) {
-	n, g := newNode(t), newGate(verdicts{target: allowed(target, config), volume: allowed(volume)})
-	n.start(true)
-	n.connected(nri.Options{Gate: g})
-	c := container(image, volumeMount(volume, "/a"), volumeMount(volume, "/b"))
-	require.NoError(t, n.create(c))
-	require.Equal(t, 2, g.questions())
-	require.NoError(t, n.create(c))
-	require.Equal(t, 4, g.questions(), "each creation asks")
+	for _, version := range versions {
+		n, g := newNode(t), newGate(verdicts{target: allowed(target, config), volume: allowed(volume)})
+		n.version = version
+		n.start(true)
+		n.connected(nri.Options{Gate: g})
+		c := container(image, volumeMount(volume, "/a"), volumeMount(volume, "/b"))
+		require.NoError(t, n.create(c))
+		require.Equal(t, 2, g.questions())
+		require.NoError(t, n.create(c))
+		require.Equal(t, 4, g.questions(), "each creation asks")
+	}
 }
 
 func TestReasons(t *testing.T) {

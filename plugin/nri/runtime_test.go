@@ -28,19 +28,20 @@ type node struct {
 	t       testing.TB
 	socket  string
 	runtime *adaptation.Adaptation
+	version string
 	pods    []*api.PodSandbox
 	running []*api.Container
 	door    *door
 }
 
 func newNode(t testing.TB) *node {
-	return &node{t: t, socket: filepath.Join(t.TempDir(), "nri.sock")}
+	return &node{t: t, socket: filepath.Join(t.TempDir(), "nri.sock"), version: "v2.4.2"}
 }
 
 // start starts the runtime; required is whether it needs the plugin.
 func (n *node) start(required bool) {
 	cfg := &validator.DefaultValidatorConfig{Enable: required, RequiredPlugins: []string{nri.DefaultName}}
-	r, err := adaptation.New("containerd", "v2.4.2",
+	r, err := adaptation.New("containerd", n.version,
 		func(ctx context.Context, sync adaptation.SyncCB) error {
 			_, err := sync(ctx, n.pods, n.running)
 			return err

@@ -6,11 +6,13 @@ import (
 	"context"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
+	"golang.org/x/mod/semver"
 )
 
 // session is the plugin on one connection.
@@ -60,13 +62,29 @@ func newSession(opts Options, connected func(runtime string)) *session {
 	}
 }
 
-// Configure implements stub.ConfigureInterface.
+// Configure implements stub.ConfigureInterface. It subscribes to what is needed.
 func (s *session) Configure(_ context.Context, _, runtime, version string) (api.EventMask, error) {
 	s.mu.Lock()
 	s.runtime = runtime + " " + version
 	s.mu.Unlock()
 	s.once.Do(func() { close(s.configured) })
-	return 0, nil // what this type implements
+	var events api.EventMask
+	events.Set(api.Event_VALIDATE_CONTAINER_ADJUSTMENT)
+	if !validates(runtime, version) {
+		events.Set(api.Event_CREATE_CONTAINER)
+	}
+	return events, nil
+}
+
+// imagesSince is the first containerd that tells plugins the image of a container.
+const imagesSince = "v2.4.1"
+
+// validates reports whether the runtime is sure to ask
+// ValidateContainerAdjustment. Whoever is asked there needs no CreateContainer,
+// and each call takes its part of every container's start.
+func validates(runtime, version string) bool {
+	v := "v" + strings.TrimPrefix(version, "v")
+	return runtime == "containerd" && semver.IsValid(v) && semver.Compare(v, imagesSince) >= 0
 }
 
 // limit has calls end well before containerd's own limit, which comes with ctx.
@@ -106,8 +124,8 @@ func (s *session) Synchronize(_ context.Context, pods []*api.PodSandbox, contain
 	return nil, nil
 }
 
-// CreateContainer implements stub.CreateContainerInterface. Its refusal spares
-// other plugins their work; that of ValidateContainerAdjustment is what counts.
+// CreateContainer implements stub.CreateContainerInterface, for a runtime that
+// may not ask ValidateContainerAdjustment.
 func (s *session) CreateContainer(ctx context.Context, pod *api.PodSandbox, c *api.Container) (_ *api.ContainerAdjustment, _ []*api.ContainerUpdate, err error) {
 	defer s.refusePanic(&err)
 	ctx, cancel := s.limit(ctx)
@@ -125,7 +143,8 @@ func (s *session) CreateContainer(ctx context.Context, pod *api.PodSandbox, c *a
 
 // ValidateContainerAdjustment implements
 // stub.ValidateContainerAdjustmentInterface: the container as it was asked for,
-// and what all plugins made of it.
+// and what all plugins made of it. A plugin that does not answer here refuses,
+// where one that does not answer CreateContainer is passed over.
 func (s *session) ValidateContainerAdjustment(ctx context.Context, req *api.ValidateContainerAdjustmentRequest) (err error) {
 	defer s.refusePanic(&err)
 	ctx, cancel := s.limit(ctx)
