@@ -19,7 +19,7 @@ import (
 const module = "github.com/plombproject/plomb"
 
 // A ban is one rule about imports. Patterns are import paths; one that ends in
-// /... also means everything below, and ./ stands for the module.
+// /... also means everything below, ... alone everything, and ./ stands for the module.
 type ban struct {
 	who    string
 	except []string // packages of who that the ban is not for
@@ -103,9 +103,19 @@ var bans = []ban{
 		reason: "build steps are LLB, never a program that the frontend starts itself",
 	},
 
+	// What must come before everything else.
+	{
+		who: "./plugin/relay/early", mayNot: []string{"..."}, but: []string{"syscall", "unsafe"},
+		reason: "Go initialises a package after what it imports: one more import, and the relay waits for it at every pull",
+	},
+	{
+		who: "./...", except: []string{"./cmd/plomb-verifier", "./plugin/relay/early"}, mayNot: []string{"./plugin/relay/early"},
+		reason: "it acts by being linked, and only the verifier is to act so",
+	},
+
 	// Thin mains.
 	{
-		who: "./cmd/plomb-verifier", mayNot: []string{"./..."}, but: []string{"./plugin/bindir", "./internal/shortlived"},
+		who: "./cmd/plomb-verifier", mayNot: []string{"./..."}, but: []string{"./plugin/bindir", "./plugin/relay/early", "./internal/shortlived"},
 		reason: "a main passes the process on to one library call, and may say that it ends soon",
 	},
 	{
@@ -159,11 +169,13 @@ var siblings = []struct {
 	{
 		parent: "./plugin",
 		shared: map[string]string{
-			"./plugin/settings":   "where things are on a node is the same for every program there",
-			"./plugin/judge":      "the one call of verify, with what a node has",
-			"./plugin/admission":  "mode, snapshot and break-glass hold at every point of enforcement",
-			"./plugin/control":    "the words between the agent and who asks it",
-			"./plugin/containerd": "what is wrong with a configuration is found once, for those who mend and those who prove",
+			"./plugin/settings":    "where things are on a node is the same for every program there",
+			"./plugin/judge":       "the one call of verify, with what a node has",
+			"./plugin/admission":   "mode, snapshot and break-glass hold at every point of enforcement",
+			"./plugin/credentials": "the agent and the verifier without it find the same",
+			"./plugin/canary":      "the judge believes the key of a self-test that the doctor has made",
+			"./plugin/control":     "the words between the agent and who asks it",
+			"./plugin/containerd":  "what is wrong with a configuration is found once, for those who mend and those who prove",
 		},
 		composers: map[string]string{
 			"./plugin/agent":   "the daemon: it puts the points of enforcement around one memory of verdicts",
@@ -179,6 +191,7 @@ var siblings = []struct {
 	{
 		parent: "./verify",
 		shared: map[string]string{
+			"./verify/decision":          "the outcome is what those who keep it and those who show it have in common",
 			"./verify/claim":             "the words in which the steps that verify speak to the one that judges",
 			"./verify/internal/document": "fetching bytes by digest and parsing them once is a mechanism of all steps",
 		},
@@ -267,6 +280,9 @@ func goList(args ...string) (string, error) {
 // matches reports whether the package is meant by one of the patterns.
 func matches(pkg string, patterns []string) bool {
 	for _, p := range patterns {
+		if p == "..." {
+			return true
+		}
 		if rest, ok := strings.CutPrefix(p, "./"); ok {
 			p = module + "/" + rest
 		}

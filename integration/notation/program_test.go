@@ -35,6 +35,10 @@ func TestUnderContainerd(t *testing.T) {
 			t.Setenv("PLOMB_NOTATION", s.folder())
 			t.Setenv("PLOMB_TRUST", harness.Dir(t))
 			t.Setenv("PLOMB_HOSTS", harness.Dir(t))
+			state := harness.Dir(t)
+			t.Setenv("PLOMB_STATE", state)
+			t.Setenv("PLOMB_SOCKET", filepath.Join(state, "agent.sock"))
+			t.Setenv("PLOMB_NODE_CONFIG", filepath.Join(state, "node.yaml"))
 			verifier := bindir.NewImageVerifier(&bindir.Config{
 				BinDir: bin, MaxVerifiers: 10, PerVerifierTimeout: 10e9, /* ns; its type is internal */
 			})

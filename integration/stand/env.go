@@ -24,6 +24,9 @@ func (s *Stand) Env() map[string]string {
 		"PLOMB_SIGSTORE":     s.Sigstore,
 		"PLOMB_TRUSTED_ROOT": s.TrustedRoot(),
 		"PLOMB_POLICY":       s.Policy,
+		"PLOMB_NODE_CONFIG":  s.layout.nodeConfig(),
+		"PLOMB_STATE":        s.layout.nodeState(),
+		"PLOMB_SOCKET":       s.layout.agentSocket(),
 		"PATH":               s.Bin + ":" + os.Getenv("PATH"),
 	}
 	if slices.Contains(s.names, Buildkitd) {
@@ -37,7 +40,8 @@ func (s *Stand) Env() map[string]string {
 	if slices.Contains(s.names, Containerd) {
 		env["CONTAINERD_ADDRESS"] = s.ContainerdAddress
 		env["PLOMB_HOSTS"] = s.layout.hosts()
-		maps.Copy(env, s.nodeEnv())
+		env["CONTAINERD_CONFIG"] = s.ContainerdConfig()
+		env["PLOMB_RESTART_COMMAND"] = s.program("stand") + " restart " + s.Dir + " " + Containerd
 	}
 	if s.Frontend == "" {
 		delete(env, "PLOMB_FRONTEND")

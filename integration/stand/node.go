@@ -49,17 +49,6 @@ func (s *Stand) Verifiers() string { return s.layout.path("verifiers") }
 // Metrics is the address at which an agent of this stand serves metrics.
 func (s *Stand) Metrics() string { return s.metricsAddr }
 
-// nodeEnv is what plomb's programs need to take this stand for their node.
-func (s *Stand) nodeEnv() map[string]string {
-	return map[string]string{
-		"CONTAINERD_CONFIG":     s.ContainerdConfig(),
-		"PLOMB_NODE_CONFIG":     s.layout.nodeConfig(),
-		"PLOMB_STATE":           s.layout.nodeState(),
-		"PLOMB_SOCKET":          s.layout.agentSocket(),
-		"PLOMB_RESTART_COMMAND": s.program("stand") + " restart " + s.Dir + " " + Containerd,
-	}
-}
-
 // verifierEnv is what containerd, and so plomb-verifier, and the agent are given.
 func (s *Stand) verifierEnv() []string {
 	return []string{
