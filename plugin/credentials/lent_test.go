@@ -42,6 +42,13 @@ func TestLent(t *testing.T) {
 	require.Equal(t, "ann", ask("docker.io/library/alpine:latest", "registry-1.docker.io"))
 	giveBack()
 
+	// containerd drops the tag of a name that has a digest as well.
+	const dgst = "@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	giveBack, err = chain.Lent.Lend(t.Context(), image+dgst, "", "ann", "hunter2")
+	require.NoError(t, err)
+	require.Equal(t, "ann", ask("registry.example/team/app"+dgst, "registry.example"))
+	giveBack()
+
 	// kubelet may say for which host.
 	giveBack, err = chain.Lent.Lend(t.Context(), image, "mirror.example", "ann", "hunter2")
 	require.NoError(t, err)

@@ -123,32 +123,39 @@ func pull(image string, auth *runtime.AuthConfig) *runtime.PullImageRequest {
 func TestPullLends(t *testing.T) {
 	s := newStand(t)
 	basic := base64.StdEncoding.EncodeToString([]byte("ann:hun:ter2"))
-	for want, auth := range map[string]*runtime.AuthConfig{
-		"registry.example/app  ann hunter2":          {Username: "ann", Password: "hunter2"},
-		"registry.example/app  ann hun:ter2":         {Auth: basic},
-		"registry.example/app   identity":            {IdentityToken: "identity"},
-		"registry.example/app other.example:5 ann p": {Username: "ann", Password: "p", ServerAddress: "https://other.example:5/v1/"},
-		"":            {RegistryToken: "bearer"},
-		" no address": {Username: "ann", Password: "p", ServerAddress: "%"},
-		"  no base64": {Auth: "%"},
-		"   no colon": {Auth: base64.StdEncoding.EncodeToString([]byte("ann"))},
-		"    neither": nil,
-		"registry.example/app  ann wins over identity!": {Username: "ann", Password: "wins over identity!", IdentityToken: "identity"},
+	for _, c := range []struct {
+		auth *runtime.AuthConfig
+		want string // image, host, user and secret; empty: nothing is lent
+	}{
+		{&runtime.AuthConfig{Username: "ann", Password: "hunter2"}, "registry.example/app  ann hunter2"},
+		{&runtime.AuthConfig{Username: "ann", Password: "hunter2", IdentityToken: "identity"}, "registry.example/app  ann hunter2"},
+		{&runtime.AuthConfig{Auth: basic}, "registry.example/app  ann hun:ter2"},
+		{&runtime.AuthConfig{IdentityToken: "identity"}, "registry.example/app   identity"},
+		{&runtime.AuthConfig{Username: "ann", Password: "p", ServerAddress: "https://other.example:5/v1/"}, "registry.example/app other.example:5 ann p"},
+		{&runtime.AuthConfig{Username: "ann", Password: "p", ServerAddress: "%"}, ""},
+		{&runtime.AuthConfig{RegistryToken: "bearer"}, ""},
+		{&runtime.AuthConfig{Auth: "%"}, ""},
+		{&runtime.AuthConfig{Auth: base64.StdEncoding.EncodeToString([]byte("ann"))}, ""},
+		{nil, ""},
 	} {
 		s.loans.lent, s.loans.given = nil, 0
-		s.pull = func(ctx context.Context, req *runtime.PullImageRequest) (*runtime.PullImageResponse, error) {
-			lent, now := s.loans.seen()
-			if strings.HasPrefix(want, "registry.example") {
-				require.Equal(t, []string{want}, lent)
-				require.Equal(t, 1, now, "while containerd pulls")
-			} else {
-				require.Empty(t, lent, want)
+		var lent []string
+		var open int
+		s.pull = func(_ context.Context, req *runtime.PullImageRequest) (*runtime.PullImageResponse, error) {
+			lent, open = s.loans.seen()
+			if !proto.Equal(pull("registry.example/app", c.auth), req) {
+				return nil, errors.New("another request came")
 			}
-			require.True(t, proto.Equal(pull("registry.example/app", auth), req))
 			return &runtime.PullImageResponse{ImageRef: "sha256:1"}, nil
 		}
-		got, err := s.client.PullImage(t.Context(), pull("registry.example/app", auth))
+		got, err := s.client.PullImage(t.Context(), pull("registry.example/app", c.auth))
 		require.NoError(t, err)
+		if c.want == "" {
+			require.Empty(t, lent)
+		} else {
+			require.Equal(t, []string{c.want}, lent)
+			require.Equal(t, 1, open, "while containerd pulls")
+		}
 		require.Equal(t, "sha256:1", got.GetImageRef())
 		require.Eventually(t, func() bool { _, now := s.loans.seen(); return now == 0 }, 10*time.Second, time.Millisecond)
 	}
