@@ -135,6 +135,12 @@ func (d diagnosis) find(id string) []doctor.Check {
 	return out
 }
 
+// ctr is what containerd's own tool prints.
+func ctr(t *testing.T, args ...string) string {
+	t.Helper()
+	return harness.Command{On: on, Name: "ctr", Args: append([]string{"--address", on.ContainerdAddress}, args...)}.Must(t).Out
+}
+
 // kubelet is a client of CRI.
 func kubelet(t *testing.T) *cri.Client {
 	t.Helper()
