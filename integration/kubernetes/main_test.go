@@ -32,8 +32,8 @@ const (
 )
 
 // tools is the folder with helm, kubeconform and a folder of schemas for each
-// version of Kubernetes.
-var tools string
+// version of Kubernetes; scratch is gone after the tests.
+var tools, scratch string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -45,14 +45,14 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		tools = strings.TrimSpace(string(out))
-		home, err := os.MkdirTemp("", "plomb-helm-")
+		scratch, err = os.MkdirTemp("", "plomb-kubernetes-")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer os.RemoveAll(home)
+		defer os.RemoveAll(scratch)
 		for _, name := range []string{"HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"} {
-			os.Setenv(name, home)
+			os.Setenv(name, scratch)
 		}
 		return m.Run()
 	}())

@@ -285,6 +285,10 @@ func TestReady(t *testing.T) {
 	_, err := s.sync.Once()
 	require.NoError(t, err)
 	require.NoError(t, s.sync.Ready(t.Context(), good, want))
+	// Of a broken ConfigMap all nodes have the last good one in force. Were they
+	// not ready, a rollout would begin all of them at once.
+	s.deliver("policy", map[string]string{"a.yaml": "kind: ["})
+	require.NoError(t, s.sync.Ready(t.Context(), good, want))
 	for name, a := range map[string]agent{
 		"no agent":             {err: control.ErrAgent},
 		"an old agent":         {status: control.Status{Version: "v0"}},

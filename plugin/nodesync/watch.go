@@ -63,16 +63,16 @@ type Want struct {
 	Mode admission.Mode
 }
 
-// Ready returns nil if what is delivered is in force, the agent answers as
+// Ready returns nil if what is delivered and sound is in force, the agent answers as
 // wanted, and, in enforce mode, the last proof of enforcement held. A
 // rollout goes on to the next node only after that.
 func (s *Sync) Ready(ctx context.Context, agent Agent, want Want) error {
-	pending, err := s.Pending()
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotReady, err)
-	}
-	for _, c := range pending {
-		return fmt.Errorf("%w: the %s is not delivered yet", ErrNotReady, c.What)
+	// One that is refused is for the log and the metrics. All nodes refuse it at
+	// once, and Kubernetes updates pods that are not ready without regard to how
+	// many nodes may be begun at a time.
+	pending, refused := s.Pending()
+	if refused == nil && len(pending) > 0 {
+		return fmt.Errorf("%w: the %s is not delivered yet", ErrNotReady, pending[0].What)
 	}
 	status, err := agent.Status(ctx)
 	switch {
