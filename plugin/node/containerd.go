@@ -205,11 +205,11 @@ func running(ctx context.Context, cl *client.Client, ctr client.Container) (c Co
 	if err != nil || status.Status == client.Stopped {
 		return c, false, nil
 	}
-	l := info.Labels
-	c.Sandbox = l["io.cri-containerd.kind"] == "sandbox"
-	c.Subject = l["io.kubernetes.pod.namespace"] + "/" + l["io.kubernetes.pod.name"] + "/" + l["io.kubernetes.container.name"]
-	if c.Subject == "//" {
-		c.Subject = ctr.ID()
+	// CRI's own words for what it was asked to create.
+	c.Sandbox, c.Subject = info.Labels["io.cri-containerd.kind"] == "sandbox", ctr.ID()
+	if spec, err := ctr.Spec(ctx); err == nil && spec.Annotations["io.kubernetes.cri.sandbox-name"] != "" {
+		a := spec.Annotations
+		c.Subject = a["io.kubernetes.cri.sandbox-namespace"] + "/" + a["io.kubernetes.cri.sandbox-name"] + "/" + a["io.kubernetes.cri.container-name"]
 	}
 	c.Image.Name = info.Image
 	img, err := cl.ImageService().Get(ctx, info.Image)

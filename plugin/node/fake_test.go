@@ -86,7 +86,7 @@ func newMachine(t *testing.T) *machine {
 		Settings: s, ContainerdConfig: m.path("etc/config.toml"), Program: "/usr/local/bin/plomb", Verifier: m.path("programs/plomb-verifier"),
 		Version: "v1.2.3", Environment: []string{"PLOMB_STATE=" + m.path("state")},
 		Runtime: m, Inventory: m, Agent: m, Supervisor: m, Receipts: m,
-		Now: func() time.Time { return now }, Patience: 100 * time.Millisecond,
+		Now: func() time.Time { now = now.Add(time.Second); return now }, Patience: 100 * time.Millisecond,
 	}
 	return m
 }
@@ -263,6 +263,7 @@ func (m *machine) RestartContainerd(ctx context.Context) error {
 func (m *machine) restart(ctx context.Context) error {
 	m.pid++
 	m.restarts++
+	m.since = m.Now()
 	dump, err := m.Dump(ctx, m.path("etc/config.toml"))
 	if err != nil {
 		return err

@@ -138,9 +138,8 @@ func (r *run) connect(ctx context.Context, p *place, s *modeSwitch) error {
 	if err := r.configure(p, files); err != nil {
 		return err
 	}
-	began := r.Now()
 	stale := r.manifest.Stale != 0
-	err = r.restart(ctx)
+	began, err := r.restart(ctx)
 	if err == nil && stale && require && !r.dry && !r.Settings.Node.NRI.Off {
 		err = r.registered(ctx, began)
 	}

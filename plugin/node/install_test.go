@@ -91,7 +91,7 @@ func TestInstallToEnforce(t *testing.T) {
 	require.True(t, m.required)
 	state, err := admission.ReadMode(m.Settings.Mode())
 	require.NoError(t, err)
-	require.Equal(t, m.Now().Add(time.Hour), *state.Probation)
+	require.Equal(t, state.Since.Add(time.Hour), *state.Probation)
 }
 
 func TestUninstallRestoresEverything(t *testing.T) {

@@ -69,12 +69,12 @@ func (r *run) lower(ctx context.Context, s *modeSwitch) error {
 		if first == admission.Enforce {
 			first = admission.Audit
 		}
-		if err := r.setMode(ctx, first, nil, "plomb node install"); err != nil {
+		if err := r.setMode(ctx, first, 0, "plomb node install"); err != nil {
 			return err
 		}
 		s.from = first
 	case s.milder():
-		if err := r.setMode(ctx, s.to, nil, "an administrator"); err != nil {
+		if err := r.setMode(ctx, s.to, 0, "an administrator"); err != nil {
 			return err
 		}
 		s.from = s.to
@@ -87,10 +87,9 @@ func (r *run) raise(ctx context.Context, s *modeSwitch) error {
 	if s.from == s.to {
 		return nil
 	}
-	var probation *time.Time
-	if s.to == admission.Enforce && s.probation > 0 {
-		until := r.Now().UTC().Add(s.probation)
-		probation = &until
+	probation := s.probation
+	if s.to != admission.Enforce {
+		probation = 0
 	}
 	reason := "an administrator"
 	if s.force && s.to == admission.Enforce {
@@ -123,8 +122,12 @@ func (r *run) mayEnforce(ctx context.Context, s *modeSwitch) error {
 }
 
 // setMode writes mode.json, with a receipt.
-func (r *run) setMode(ctx context.Context, mode admission.Mode, probation *time.Time, reason string) error {
-	state := admission.State{Mode: mode, Since: r.Now().UTC(), Reason: "set by " + reason, Probation: probation}
+func (r *run) setMode(ctx context.Context, mode admission.Mode, probation time.Duration, reason string) error {
+	state := admission.State{Mode: mode, Since: r.Now().UTC(), Reason: "set by " + reason}
+	if probation > 0 {
+		until := state.Since.Add(probation)
+		state.Probation = &until
+	}
 	old, _ := admission.ReadMode(r.Settings.Mode())
 	if !r.dry {
 		text := fmt.Sprintf("%s, was %s: %s", mode, old.Mode, state.Reason)

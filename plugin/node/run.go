@@ -146,15 +146,17 @@ func (r *run) configure(p *place, files []File) error {
 }
 
 // restart has containerd read its configuration, if the one that runs has an
-// older one, and waits until it answers.
-func (r *run) restart(ctx context.Context) error {
+// older one, and waits until it answers. It returns when it began to, or the
+// zero time if there was no need.
+func (r *run) restart(ctx context.Context) (began time.Time, err error) {
 	if r.manifest.Stale == 0 {
-		return nil
+		return began, nil
 	}
 	d, err := r.Runtime.Daemon(ctx)
 	if err == nil && d.PID != r.manifest.Stale && r.Runtime.Answers(ctx) == nil {
-		return r.fresh() // somebody else did it
+		return began, r.fresh() // somebody else did it
 	}
+	began = r.Now()
 	err = r.act("restart", r.Supervisor.Says("restart"), func() error {
 		if err := r.Supervisor.RestartContainerd(ctx); err != nil {
 			return err
@@ -171,9 +173,9 @@ func (r *run) restart(ctx context.Context) error {
 		})
 	})
 	if err != nil {
-		return err
+		return began, err
 	}
-	return r.fresh()
+	return began, r.fresh()
 }
 
 func (r *run) fresh() error {
@@ -184,8 +186,8 @@ func (r *run) fresh() error {
 	return r.records.write(r.manifest)
 }
 
-// registered waits until the agent has registered with the containerd that was
-// started after a time: until then it creates no container that needs it.
+// registered waits until the agent has registered with containerd, after a time
+// that may be zero: until then no container is created where it is required.
 func (r *run) registered(ctx context.Context, after time.Time) error {
 	return r.await(ctx, func(ctx context.Context) error {
 		s, err := r.Agent.Status(ctx)
@@ -216,5 +218,6 @@ func (r *run) back(ctx context.Context, why error) error {
 		}
 	}
 	r.before = nil
-	return r.restart(ctx)
+	_, err = r.restart(ctx)
+	return err
 }

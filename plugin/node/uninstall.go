@@ -67,7 +67,8 @@ func (r *run) disconnect(ctx context.Context) error {
 	if err := r.restore(containerds); err != nil {
 		return err
 	}
-	return r.restart(ctx)
+	_, err = r.restart(ctx)
+	return err
 }
 
 // differs tells that a file is not as it was before plomb came.
