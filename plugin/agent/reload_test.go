@@ -71,26 +71,29 @@ func TestWatch(t *testing.T) {
 	defer cancel()
 	go w.gate.reloader.watch(ctx)
 	last := w.gate.reloader.inForce().basis
-	for what, change := range map[string]func(){
-		"in place": func() {
+	for _, c := range []struct {
+		what   string
+		change func()
+	}{
+		{"in place", func() {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "a", "p.yaml"), []byte(w.keyless("  mode: warn")), 0o600))
-		},
-		"by rename": func() {
+		}},
+		{"by rename", func() {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "new"), []byte(static1+"# another\n"), 0o600))
 			require.NoError(t, os.Rename(filepath.Join(dir, "new"), filepath.Join(link, "p.yaml")))
-		},
-		"the link": func() {
+		}},
+		{"the link", func() {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "b", "p.yaml"), []byte(w.keyless("# b")), 0o600))
 			require.NoError(t, os.Symlink("b", filepath.Join(dir, "tmp")))
 			require.NoError(t, os.Rename(filepath.Join(dir, "tmp"), link))
-		},
-		"the root": func() { require.NoError(t, os.Remove(w.settings.TrustedRoot)) },
+		}},
+		{"the root", func() { require.NoError(t, os.Remove(w.settings.TrustedRoot)) }},
 	} {
-		change()
+		c.change()
 		require.Eventually(t, func() bool {
 			f := w.gate.reloader.inForce()
-			return f.basis != last || what == "the root" && f.trustLoaded.Error != ""
-		}, 30*time.Second, 10*time.Millisecond, what)
+			return f.basis != last || c.what == "the root" && f.trustLoaded.Error != ""
+		}, 30*time.Second, 10*time.Millisecond, c.what)
 		last = w.gate.reloader.inForce().basis
 	}
 }

@@ -86,6 +86,7 @@ func (r *reloader) watch(ctx context.Context) {
 		defer watcher.Close()
 		events, failures = watcher.Events, watcher.Errors
 		r.follow(watcher)
+		r.reload() // what changed before anybody told
 	}
 	poll := time.NewTicker(pollTime)
 	defer poll.Stop()
