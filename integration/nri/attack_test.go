@@ -6,10 +6,16 @@ package nri
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 
+	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/integration/cri"
@@ -115,4 +121,44 @@ func TestMeddlingPlugin(t *testing.T) {
 	n.refused(cri.ContainerOptions{Image: ref}, "over its root")
 	m.mount = nil
 	n.starts(cri.ContainerOptions{Image: ref})
+}
+
+// TestNameMovesWhileCreating: CRI looks an image up in its own memory, and then
+// takes the root from what the name points to in containerd, which may have come
+// to be another image. The digests that a plugin is told are then of two images,
+// and one of them is allowed.
+func TestNameMovesWhileCreating(t *testing.T) {
+	n := newNode(t, required)
+	good, evil := newImage(t, "good"), newImage(t, "evil")
+	name := good.load(n, "registry.example/app:1")
+	evil.load(n, "registry.example/evil:1")
+	n.plugin(good.target(), digest.FromBytes(good.config))
+	n.starts(cri.ContainerOptions{Image: name})
+	c, err := client.New(n.ContainerdAddress, client.WithDefaultNamespace("k8s.io"))
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	move := func(to image) {
+		_, err := c.ImageService().Update(t.Context(), images.Image{
+			Name: name, Target: descriptor(ocispec.MediaTypeImageIndex, to.index),
+		}, "target")
+		require.NoError(t, err)
+	}
+	refused := 0
+	for range 30 {
+		move(evil)
+		id, err := n.create(cri.ContainerOptions{Image: name}) // CRI may not know yet
+		if err != nil {
+			require.ErrorContains(t, err, evil.target().String()[:19])
+			refused++
+		} else {
+			require.NoError(t, n.StartContainer(t.Context(), id))
+			root := filepath.Join(n.Dir, "containerd", "state", "io.containerd.runtime.v2.task", "k8s.io", id, "rootfs")
+			content, err := os.ReadFile(filepath.Join(root, "content", "name"))
+			require.NoError(t, err)
+			require.Equal(t, "good", string(content))
+		}
+		move(good)
+		good.arrives(n, name)
+	}
+	t.Logf("%d of 30 were refused", refused)
 }
