@@ -73,9 +73,7 @@ func (a *authority) server(more string) string {
 	return fmt.Sprintf("  tls: {certificate: %q, key: %q%s}\n", a.path("server.crt"), a.path("server.key"), more)
 }
 
-// at is a hosts.toml with settings for a registry itself. They are at the top:
-// in a [host] table of the same name they would be another host's, and the
-// registry would be asked a second time without them.
+// at is a hosts.toml with settings for a registry itself.
 func at(host, settings string) string {
 	return fmt.Sprintf("server = \"https://%s\"\n%s", host, settings)
 }
@@ -89,6 +87,9 @@ func TestPrivateAuthority(t *testing.T) {
 	newNode(t, i, static, trusted).admits(host)
 	newNode(t, i, "static: "+login(t, host, wrong), trusted).denied(host)
 	newNode(t, i, "", trusted).denied(host)
+	// In a table of the registry's own name, as many write it.
+	table := hosts(t, map[string]string{host: fmt.Sprintf("server = \"https://%[1]s\"\n[host.\"https://%[1]s\"]\n  capabilities = [\"pull\", \"resolve\"]\n  ca = %[2]q\n", host, ca.path("ca.crt"))})
+	newNode(t, i, static, table).admits(host)
 
 	stranger := hosts(t, map[string]string{host: at(host, fmt.Sprintf("  ca = %q\n", other.path("ca.crt")))})
 	reason, exit := newNode(t, i, static, stranger).verify(host, i.signed)

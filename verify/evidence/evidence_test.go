@@ -141,6 +141,32 @@ func TestFailingCredentials(t *testing.T) {
 	require.ErrorIs(t, err, fault)
 }
 
+// TestRegistryInItsOwnHostsFile: the entry with the header counts, and the
+// registry is not asked again without it.
+func TestRegistryInItsOwnHostsFile(t *testing.T) {
+	var without int
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Node") == "" {
+			without++
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "registry.example"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "registry.example", "hosts.toml"), []byte(
+		"server = \""+server.URL+"\"\n[host.\""+server.URL+"\"]\n  capabilities = [\"pull\"]\n  [host.\""+server.URL+"\".header]\n    X-Node = \"yes\"\n"), 0o600))
+	r := evidence.NewRegistry("registry.example/app:v1", evidence.RegistryOptions{HostsDir: dir})
+	list, err := r.Referrers(t.Context(), digest.FromString("x"))
+	require.NoError(t, err, "a registry without the API, and without the list")
+	require.Empty(t, list)
+	_, err = r.Resolve(t.Context())
+	require.ErrorIs(t, err, evidence.ErrNotFound)
+	require.Zero(t, without)
+}
+
 func TestOneRequestCannotHangForEver(t *testing.T) {
 	store := verifytest.NewStore()
 	store.Delay(time.Minute)

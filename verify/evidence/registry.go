@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -83,9 +84,34 @@ func NewRegistry(ref string, opts RegistryOptions) *Registry {
 		host.HostDir = config.HostDirFromRoot(opts.HostsDir)
 	}
 	r.resolver = docker.NewResolver(docker.ResolverOptions{
-		Hosts: config.ConfigureHosts(quiet(context.Background()), host),
+		Hosts: once(config.ConfigureHosts(quiet(context.Background()), host)),
 	})
 	return r
+}
+
+// once joins entries for the same host. containerd's client adds the registry
+// itself behind the [host] tables of hosts.toml, also if one of them is the
+// registry with its certificates or headers: asked again without those it cannot
+// be reached, which would hide what it has answered before.
+func once(hosts docker.RegistryHosts) docker.RegistryHosts {
+	return func(name string) ([]docker.RegistryHost, error) {
+		list, err := hosts(name)
+		if err != nil {
+			return nil, err
+		}
+		var kept []docker.RegistryHost
+		for _, h := range list {
+			same := slices.IndexFunc(kept, func(k docker.RegistryHost) bool {
+				return k.Scheme == h.Scheme && k.Host == h.Host && k.Path == h.Path
+			})
+			if same < 0 {
+				kept = append(kept, h)
+				continue
+			}
+			kept[same].Capabilities |= h.Capabilities
+		}
+		return kept, nil
+	}
 }
 
 func (r *Registry) anonymousAfterError(credentials func(string) (string, string, error)) func(string) (string, string, error) {
