@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -210,6 +211,25 @@ func TestUninstall(t *testing.T) {
 	require.Equal(t, "uninstall", p.InitContainers[0].Args[len(p.InitContainers[0].Args)-1])
 	require.NotContains(t, p.InitContainers[0].Args, "--snapshot")
 	require.NotContains(t, p.Containers[0].Args, "--from=/delivery")
+}
+
+// An alert about a figure that nobody has never fires.
+func TestAlertsAreAboutFiguresThatThereAre(t *testing.T) {
+	rendered, err := helm(ci("fleet"))
+	require.NoError(t, err)
+	rules := ofKind(objects(t, rendered), "PrometheusRule")
+	require.Len(t, rules, 1)
+	var sources []byte
+	for _, path := range []string{"/plugin/agent/metrics.go", "/plugin/nodesync/watch.go"} {
+		data, err := os.ReadFile(repository + path)
+		require.NoError(t, err)
+		sources = append(sources, data...)
+	}
+	names := regexp.MustCompile(`plomb_([a-z_]+)`).FindAllStringSubmatch(string(rules[0].raw), -1)
+	require.Greater(t, len(names), 8)
+	for _, name := range names {
+		require.Regexp(t, `("|plomb_)`+name[1]+`["\s]`, string(sources), name[0])
+	}
 }
 
 // The namespace says what the pods need, and nothing more permissive exists.

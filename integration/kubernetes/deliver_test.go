@@ -93,8 +93,8 @@ func (h *host) calls() []string {
 	return strings.Split(strings.TrimSpace(string(data)), "\n")
 }
 
-func (h *host) policies() []string {
-	set, err := policy.Load(filepath.Join(h.root, "etc/plomb/policy"))
+func (h *host) policies(config string) []string {
+	set, err := policy.Load(filepath.Join(h.root, config, "policy"))
 	require.NoError(h, err)
 	var names []string
 	for _, p := range set.Policies() {
@@ -168,7 +168,7 @@ func TestInstallContainer(t *testing.T) {
 	out, err = h.install(off)
 	require.NoError(t, err, out)
 	require.NoDirExists(t, filepath.Join(h.root, "opt/plomb"))
-	require.Equal(t, []string{"shop"}, h.policies(), "no policy is taken away")
+	require.Equal(t, []string{"shop"}, h.policies("var/lib/config"), "no policy is taken away")
 }
 
 // What is not there says so, and nothing is half done.
@@ -220,10 +220,10 @@ func TestDeliverContainer(t *testing.T) {
 	h.deliver("shop.yaml", "kind: [")
 	h.deliver("more.yaml", onePolicy("more"))
 	time.Sleep(2500 * time.Millisecond) // two looks at it
-	require.Equal(t, []string{"shop"}, h.policies())
+	require.Equal(t, []string{"shop"}, h.policies("etc/plomb"))
 	h.deliver("shop.yaml", onePolicy("shop2"))
 	until(func(text string) bool { return strings.Contains(text, "name: shop2}") })
-	require.Equal(t, []string{"more", "shop2"}, h.policies())
+	require.Equal(t, []string{"more", "shop2"}, h.policies("etc/plomb"))
 
 	// Without an agent it is not ready.
 	ready := exec.Command(filepath.Join(h.image, "plomb"), "node", "sync", "--from="+h.delivery, "--ready", "--mode=audit")
