@@ -110,7 +110,7 @@ Environment (each PLOMB_* is the default of a flag):
 		verifyCommand(stdio), verifyBundleCommand(stdio), inspectCommand(stdio),
 		policyCommand(stdio), trustCommand(stdio),
 		sbomCommand(stdio), provenanceCommand(stdio), attachCommand(stdio),
-		auditCommand(stdio),
+		auditCommand(stdio), importCommand(stdio),
 		reproduceCommand(stdio), agentCommand(stdio), nodeCommand(stdio), versionCommand(stdio),
 	)
 	return cmd
