@@ -45,8 +45,8 @@ func pull(ctx context.Context, c runtime.ImageServiceClient, image, secret strin
 }
 
 // startAgent starts plomb agent with the image service proxy, for the policy of
-// the images, and gives the proxy's socket.
-func startAgent(t *testing.T, i images) (socket string) {
+// the images and with more in node.yaml, and gives the proxy's socket.
+func startAgent(t *testing.T, i images, more string) (socket string) {
 	t.Helper()
 	root, err := os.ReadFile(i.root)
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func startAgent(t *testing.T, i images) (socket string) {
 	require.NoError(t, err)
 	t.Cleanup(func() { write(t, on.NodeConfig(), string(node)) })
 	socket = filepath.Join(on.Dir, "run", "images.sock")
-	write(t, on.NodeConfig(), string(node)+"imageService: {listen: "+socket+"}\n")
+	write(t, on.NodeConfig(), string(node)+"imageService: {listen: "+socket+"}\n"+more)
 	require.NoError(t, on.StartAgent(t.Context()))
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -83,7 +83,7 @@ func startAgent(t *testing.T, i images) (socket string) {
 func TestPullSecrets(t *testing.T) {
 	i := push(t)
 	host := withPasswords(t, "")
-	proxy, containerd := imageService(t, startAgent(t, i)), imageService(t, on.ContainerdAddress)
+	proxy, containerd := imageService(t, startAgent(t, i, "")), imageService(t, on.ContainerdAddress)
 	signed, unsigned := host+"/"+i.repository+":signed", host+"/"+i.repository+":unsigned"
 	watched := watchProcesses(t)
 
@@ -115,7 +115,7 @@ func TestPullSecrets(t *testing.T) {
 func TestPullSecretsOfSeveral(t *testing.T) {
 	i := push(t)
 	host := withPasswords(t, "")
-	proxy := imageService(t, startAgent(t, i))
+	proxy := imageService(t, startAgent(t, i, ""))
 	image := host + "/" + i.repository + ":signed"
 	errs := make([]error, 16)
 	var wg sync.WaitGroup
@@ -134,6 +134,22 @@ func TestPullSecretsOfSeveral(t *testing.T) {
 			require.Error(t, err, fmt.Sprint(n))
 		}
 	}
+	clean(t)
+}
+
+// TestAgentAsksProviderOnce: kubelet's providers serve pulls that do not come
+// through the proxy, and the agent remembers what they say.
+func TestAgentAsksProviderOnce(t *testing.T) {
+	i := push(t)
+	host := withPasswords(t, "")
+	part, asked := provider(t, host, answerFor(host, password))
+	startAgent(t, i, "credentials: {"+part+"}\n")
+	containerd := imageService(t, on.ContainerdAddress)
+	watched := watchProcesses(t)
+	require.NoError(t, pull(t.Context(), containerd, host+"/"+i.repository+":signed", password))
+	require.ErrorContains(t, pull(t.Context(), containerd, host+"/"+i.repository+":unsigned", password), "unsigned")
+	watched()
+	require.Equal(t, host+"/"+i.repository+"\n", asked())
 	clean(t)
 }
 
