@@ -13,18 +13,18 @@ func (p *proof) configuration(ctx context.Context) {
 	p.Progress("containerd's configuration")
 	p.version(ctx)
 	program, config := p.Program, p.Config
-	if program == "" || config == "" {
-		d, err := containerd.Running(ctx, p.Settings.Containerd)
-		if err != nil {
-			p.add(Check{ID: CheckConfig, Status: Unknown, Detail: err.Error(), Remedy: "name containerd's socket with CONTAINERD_ADDRESS, and its program and configuration"})
-			return
-		}
-		if program == "" {
-			program = d.Program
-		}
-		if config == "" {
-			config = d.Config
-		}
+	d, err := containerd.Running(ctx, p.Settings.Containerd)
+	if err == nil {
+		p.environment(d.PID)
+	} else if program == "" || config == "" {
+		p.add(Check{ID: CheckConfig, Status: Unknown, Detail: err.Error(), Remedy: "name containerd's socket with CONTAINERD_ADDRESS, and its program and configuration"})
+		return
+	}
+	if program == "" {
+		program = d.Program
+	}
+	if config == "" {
+		config = d.Config
 	}
 	p.report.Containerd.Program, p.report.Containerd.Config = program, config
 	dump, err := containerd.Effective(ctx, p.Settings.Containerd, program, config)

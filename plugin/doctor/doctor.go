@@ -114,6 +114,7 @@ type Report struct {
 const (
 	CheckConfig       = "configuration"
 	CheckVersion      = "version"
+	CheckEnvironment  = "environment"
 	CheckMode         = "mode"
 	CheckBreakGlass   = "break-glass"
 	CheckPolicy       = "policy"
