@@ -132,6 +132,9 @@ func (f *nodeSyncFlags) run(ctx context.Context, args []string, stdio Stdio) err
 	if err != nil || len(args) == 0 {
 		return err
 	}
+	if err := reconfigure(ctx, changes, stdio); err != nil {
+		return err
+	}
 	if f.snapshot {
 		if err := host.snapshot(ctx, s.Snapshot()); err != nil {
 			return err
@@ -154,6 +157,17 @@ func (f *nodeSyncFlags) read(args []string) ([]nodesync.Program, error) {
 		return nil, err
 	}
 	return nodesync.ReadPrograms(self, filepath.Join(filepath.Dir(self), "plomb-verifier"))
+}
+
+// reconfigure starts an agent again that read another node.yaml when it started.
+func reconfigure(ctx context.Context, changes []nodesync.Change, stdio Stdio) error {
+	if !slices.ContainsFunc(changes, func(c nodesync.Change) bool { return c.What == nodesync.NodeConfiguration }) {
+		return nil
+	}
+	if _, err := os.Stat("/etc/systemd/system/" + nodesync.AgentUnit); errors.Is(err, os.ErrNotExist) {
+		return nil // it is not installed yet
+	}
+	return nodesync.Run(ctx, stdio.Out, []string{"systemctl", "try-restart", nodesync.AgentUnit})
 }
 
 // onHost runs plomb node as a program of the host.

@@ -49,6 +49,13 @@ const (
 // files there are the node's own.
 const PolicyName = "kubernetes.yaml"
 
+// NodeConfiguration is what a Change of node.yaml is. The agent reads that once,
+// as the unit AgentUnit.
+const (
+	NodeConfiguration = "node configuration"
+	AgentUnit         = "plomb-agent.service"
+)
+
 // A Sync is one delivery to one host.
 type Sync struct {
 	// From is the delivered folder. It is a root, so that it can be read after
@@ -143,7 +150,7 @@ func (s *Sync) node() (_ *Change, err error) {
 	if _, err := settings.ReadNode(path); err != nil {
 		return nil, err
 	}
-	return &Change{Path: s.Settings.Config, What: "node configuration", Data: data}, nil
+	return &Change{Path: s.Settings.Config, What: NodeConfiguration, Data: data}, nil
 }
 
 // file reads one delivered file; nil if it is not delivered.

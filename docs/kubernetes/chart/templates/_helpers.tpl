@@ -87,7 +87,4 @@ seLinuxOptions: {type: {{ .Values.seLinuxType | quote }}}
 {{- if .Values.trustedRoot }}
 - {name: trust, mountPath: /delivery/trust, readOnly: true}
 {{- end }}
-{{- if .Values.node }}
-- {name: node, mountPath: /delivery/node, readOnly: true}
-{{- end }}
 {{- end }}
