@@ -74,7 +74,10 @@ spec:
 
 // archive writes an image as docker buildx build --output type=oci does, signed
 // with key unless it is nil.
-func (n *node) archive(name string, key crypto.Signer) string {
+func (n *node) archive(name string, key crypto.Signer) string { return n.signed(name, key, nil) }
+
+// signed is archive with a second key that signs from beside the image.
+func (n *node) signed(name string, key, beside crypto.Signer) string {
 	n.t.Helper()
 	store := verifytest.NewStore()
 	layer := pack(n.t, map[string][]byte{"greeting": []byte(name)})
@@ -93,8 +96,15 @@ func (n *node) archive(name string, key crypto.Signer) string {
 			return n.sigstore.Bundle(n.t, verifytest.Statement(n.t, subjects), verifytest.BundleOptions{Key: key, NoLogEntry: true, NoTimestamp: true})
 		}
 	}
+	image := store.Image(n.t, opts)
+	var referrers []ocispec.Descriptor
+	if beside != nil {
+		referrers = append(referrers, store.AttachBundle(n.t, image.Manifests[0], n.sigstore.Bundle(n.t, verifytest.Statement(n.t, image.Subjects),
+			verifytest.BundleOptions{Key: beside, NoLogEntry: true, NoTimestamp: true})))
+		referrers[0].ArtifactType = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	}
 	dir := n.t.TempDir()
-	store.Layout(n.t, dir, name, store.Image(n.t, opts).Index)
+	store.Layout(n.t, dir, name, image.Index)
 	files := map[string][]byte{}
 	require.NoError(n.t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -106,6 +116,12 @@ func (n *node) archive(name string, key crypto.Signer) string {
 		}
 		return err
 	}))
+	var index ocispec.Index
+	require.NoError(n.t, json.Unmarshal(files[ocispec.ImageIndexFile], &index))
+	index.Manifests = append(index.Manifests, referrers...)
+	var err error
+	files[ocispec.ImageIndexFile], err = json.Marshal(index)
+	require.NoError(n.t, err)
 	path := filepath.Join(n.t.TempDir(), "image.tar")
 	require.NoError(n.t, os.WriteFile(path, pack(n.t, files), 0o644))
 	return path
@@ -193,6 +209,11 @@ func TestImportTellsTheAgent(t *testing.T) {
 	require.Empty(t, r.Agent, p.All)
 	require.Empty(t, p.Stderr)
 	require.Equal(t, 2, n.receipts(), "the command's, and the agent's")
+
+	r, p = n.load(n.signed(host+"/beside:v1", nil, n.key))
+	require.Zero(t, p.Status, p.All)
+	require.True(t, r.Loaded)
+	require.Empty(t, r.Agent, p.All)
 }
 
 func TestContainerdThatIsDown(t *testing.T) {

@@ -217,6 +217,48 @@ func TestSignedArchiveIsLoaded(t *testing.T) {
 	require.True(t, got[0].Admitted)
 }
 
+// What signs an image from beside it is loaded under the names where a registry
+// without a referrers API would have it.
+func TestSignaturesBesideTheImageAreLoaded(t *testing.T) {
+	s := newStand(t)
+	files := s.layout(nil, named(name))
+	var idx, image ocispec.Index
+	require.NoError(t, json.Unmarshal(files[ocispec.ImageIndexFile], &idx))
+	subject := idx.Manifests[0].Digest
+	require.NoError(t, json.Unmarshal(files["blobs/sha256/"+subject.Encoded()], &image))
+	config := struct {
+		Config ocispec.Descriptor `json:"config"`
+	}{}
+	require.NoError(t, json.Unmarshal(files["blobs/sha256/"+image.Manifests[0].Digest.Encoded()], &config))
+
+	store := verifytest.NewStore()
+	bundle := s.sigstore.Bundle(t, verifytest.Statement(t, []provenance.Subject{{
+		Name: provenance.SubjectImageID, Digest: map[string]string{"sha256": config.Config.Digest.Encoded()},
+		Annotations: map[string]string{provenance.AnnotationPlatform: platforms.Format(platforms.Normalize(platforms.DefaultSpec()))},
+	}}), verifytest.BundleOptions{Key: s.key, NoLogEntry: true, NoTimestamp: true})
+	referrer := store.AttachBundle(t, image.Manifests[0].Digest, bundle)
+	dir := t.TempDir()
+	store.Layout(t, dir, "v1", referrer.Digest)
+	blobs, err := os.ReadDir(filepath.Join(dir, "blobs", "sha256"))
+	require.NoError(t, err)
+	for _, b := range blobs {
+		files["blobs/sha256/"+b.Name()], err = os.ReadFile(filepath.Join(dir, "blobs", "sha256", b.Name()))
+		require.NoError(t, err)
+	}
+	referrer.ArtifactType = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	files[ocispec.ImageIndexFile] = index(t, idx.Manifests[0], referrer)
+
+	report, err := Import(t.Context(), s.request(pack(t, files)))
+	require.NoError(t, err)
+	require.True(t, report.Loaded, report.Images)
+	require.NoError(t, json.Unmarshal(s.loaded[ocispec.ImageIndexFile], &idx))
+	require.Len(t, idx.Manifests, 2)
+	list := idx.Manifests[1]
+	require.Equal(t, "registry.example/shop/app:sha256-"+image.Manifests[0].Digest.Encoded(), list.Annotations[annotationName])
+	require.Contains(t, string(s.loaded["blobs/sha256/"+list.Digest.Encoded()]), referrer.Digest.String())
+	require.Contains(t, s.loaded, "blobs/sha256/"+referrer.Digest.Encoded())
+}
+
 func TestRefusedArchivesAreNotLoaded(t *testing.T) {
 	for title, test := range map[string]struct {
 		signer func(s *stand) crypto.Signer

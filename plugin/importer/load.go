@@ -4,6 +4,7 @@ package importer
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/plombproject/plomb/internal/limit"
 	"github.com/plombproject/plomb/internal/strictjson"
+	"github.com/plombproject/plomb/verify/evidence"
 )
 
 func isManifest(mediaType string) bool {
@@ -45,17 +47,13 @@ func (a *archive) reach(d ocispec.Descriptor, found map[digest.Digest]bool) erro
 // children are what a document lists. What a manifest lists has to be there: an
 // image without a layer would be found out when it is to run.
 func (a *archive) children(parent digest.Digest, found map[digest.Digest]bool) error {
-	data, err := limit.ReadFile(filepath.Join(a.dir, ocispec.ImageBlobsDir, "sha256", parent.Encoded()), maxDocument)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrArchive, err)
-	}
 	var doc struct {
 		Config    *ocispec.Descriptor  `json:"config"`
 		Layers    []ocispec.Descriptor `json:"layers"`
 		Manifests []ocispec.Descriptor `json:"manifests"`
 	}
-	if err := strictjson.UnmarshalOpen(data, &doc); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrArchive, parent, err)
+	if err := a.document(parent, &doc); err != nil {
+		return err
 	}
 	needed := doc.Layers
 	if doc.Config != nil {
@@ -75,20 +73,47 @@ func (a *archive) children(parent digest.Digest, found map[digest.Digest]bool) e
 	return nil
 }
 
+// document reads a manifest or an index.
+func (a *archive) document(dgst digest.Digest, doc any) error {
+	data, err := limit.ReadFile(filepath.Join(a.dir, ocispec.ImageBlobsDir, "sha256", dgst.Encoded()), maxDocument)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	if err := strictjson.UnmarshalOpen(data, doc); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrArchive, dgst, err)
+	}
+	return nil
+}
+
 // load gives containerd an archive of the images that were chosen, of what they
 // consist of, and of the signatures beside them; nothing else of the file.
 func (a *archive) load(ctx context.Context, chosen []choice, load Loader) error {
-	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
 	wanted := map[digest.Digest]bool{}
-	for _, d := range a.listed(chosen) {
+	entries := a.listed(chosen)
+	for _, d := range entries {
 		if err := a.reach(d, wanted); err != nil {
 			return err
 		}
-		index.Manifests = append(index.Manifests, d)
+	}
+	lists, err := a.referrers(ctx, chosen, wanted)
+	if err != nil {
+		return err
+	}
+	made := map[string][]byte{ocispec.ImageLayoutFile: []byte(`{"imageLayoutVersion":"` + ocispec.ImageLayoutVersion + `"}`)}
+	for name, list := range lists {
+		dgst := digest.FromBytes(list)
+		made["blobs/sha256/"+dgst.Encoded()] = list
+		entries = append(entries, ocispec.Descriptor{
+			MediaType: ocispec.MediaTypeImageIndex, Digest: dgst, Size: int64(len(list)),
+			Annotations: map[string]string{annotationName: name},
+		})
+	}
+	if made[ocispec.ImageIndexFile], err = indexOf(entries); err != nil {
+		return err
 	}
 	in, out := io.Pipe()
-	go func() { out.CloseWithError(a.write(ctx, out, index, wanted)) }()
-	err := load(ctx, in)
+	go func() { out.CloseWithError(a.write(ctx, out, made, wanted)) }()
+	err = load(ctx, in)
 	in.CloseWithError(errors.New("containerd has stopped reading"))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLoad, err)
@@ -113,7 +138,8 @@ func (a *archive) listed(chosen []choice) []ocispec.Descriptor {
 			continue // images has checked it
 		}
 		for _, d := range a.index.Manifests {
-			if tag := tagOf(d); evidenceTag.MatchString(tag) && a.blobs[d.Digest] > 0 && isManifest(d.MediaType) {
+			// A list of referrers is made anew: see referrers.
+			if tag := tagOf(d); evidenceTag.MatchString(tag) && strings.Contains(tag, ".") && a.blobs[d.Digest] > 0 && isManifest(d.MediaType) {
 				add(d, reference.TrimNamed(named).String()+":"+tag)
 			}
 		}
@@ -121,23 +147,93 @@ func (a *archive) listed(chosen []choice) []ocispec.Descriptor {
 	return list
 }
 
+// referrers are lists of what refers to the images, by the names under which a
+// registry without a referrers API would have them
+// (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema):
+// containerd's store knows names and nothing of subjects.
+func (a *archive) referrers(ctx context.Context, chosen []choice, wanted map[digest.Digest]bool) (map[string][]byte, error) {
+	lists := map[string][]byte{}
+	for _, c := range chosen {
+		location, err := a.location(c)
+		if err != nil {
+			return nil, err
+		}
+		named, err := reference.ParseNormalizedNamed(c.name)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+		}
+		subjects, err := a.subjects(c.desc)
+		if err != nil {
+			return nil, err
+		}
+		for _, subject := range subjects {
+			name := reference.TrimNamed(named).String() + ":" + strings.Replace(subject.String(), ":", "-", 1)
+			if lists[name], err = a.listOf(ctx, location, subject, wanted); err != nil {
+				return nil, err
+			}
+			if lists[name] == nil {
+				delete(lists, name)
+			}
+		}
+	}
+	return lists, nil
+}
+
+// subjects are the digests of an image that signatures are about.
+func (a *archive) subjects(image ocispec.Descriptor) ([]digest.Digest, error) {
+	var doc ocispec.Index
+	if err := a.document(image.Digest, &doc); err != nil {
+		return nil, err
+	}
+	list := []digest.Digest{image.Digest}
+	for _, d := range doc.Manifests {
+		if _, there := a.blobs[d.Digest]; there && isManifest(d.MediaType) {
+			list = append(list, d.Digest)
+		}
+	}
+	return list, nil
+}
+
+// listOf is a list of what the archive has that refers to a subject, or nil.
+func (a *archive) listOf(ctx context.Context, location evidence.Location, subject digest.Digest, wanted map[digest.Digest]bool) ([]byte, error) {
+	found, err := location.Referrers(ctx, subject)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	var list []ocispec.Descriptor
+	for _, d := range found {
+		if _, there := a.blobs[d.Digest]; !there || !isManifest(d.MediaType) {
+			continue
+		}
+		if err := a.reach(d, wanted); err != nil {
+			return nil, err
+		}
+		list = append(list, d)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return indexOf(list)
+}
+
+// indexOf is an index of entries.
+func indexOf(entries []ocispec.Descriptor) ([]byte, error) {
+	return json.Marshal(ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: entries,
+	})
+}
+
 // write copies what is wanted out of the file. It may have changed since it was
 // read, so the digests are taken anew; containerd takes them a third time.
-func (a *archive) write(ctx context.Context, out io.Writer, index ocispec.Index, wanted map[digest.Digest]bool) error {
+func (a *archive) write(ctx context.Context, out io.Writer, made map[string][]byte, wanted map[digest.Digest]bool) error {
 	tw := tar.NewWriter(out)
-	data, err := json.Marshal(index)
-	if err != nil {
-		return err
-	}
-	for name, data := range map[string][]byte{
-		ocispec.ImageLayoutFile: []byte(`{"imageLayoutVersion":"` + ocispec.ImageLayoutVersion + `"}`), ocispec.ImageIndexFile: data,
-	} {
-		if err := put(tw, name, int64(len(data)), strings.NewReader(string(data))); err != nil {
+	for name, data := range made {
+		if err := put(tw, name, int64(len(data)), bytes.NewReader(data)); err != nil {
 			return err
 		}
 	}
 	copied := 0
-	err = each(ctx, a.file, func(name string, size int64, content io.Reader) error {
+	err := each(ctx, a.file, func(name string, size int64, content io.Reader) error {
 		m := blobShape.FindStringSubmatch(name)
 		if m == nil || !wanted[digest.NewDigestFromEncoded(digest.SHA256, m[1])] {
 			return nil

@@ -113,6 +113,10 @@ func (l *Log) rotate() error {
 		return nil
 	}
 	if l.out != nil {
+		// Its last line may be one that a writer did not live to sync.
+		if err := l.sync(l.out); err != nil {
+			return fmt.Errorf("%s: %w", l.out.Name(), err)
+		}
 		l.due.now = true
 		l.checkpoint() // signs the end of the file that is complete
 	}
