@@ -103,6 +103,15 @@
 //	integration/dissect       an image in a registry or an OCI layout, taken apart
 //	integration/cri           a small client of the Container Runtime Interface
 //	integration/nodebench     what plomb costs a node, behind hack/bench node
+//	integration/agent         pulls through the agent; what becomes of them without it
+//	integration/nri           containers created with the NRI plugin in the way
+//	integration/node          nodes that are installed, switched and cleaned again
+//	integration/doctor        settings that turn verification off, and the proof that they did
+//	integration/private       registries with passwords, certificates, tokens and mirrors
+//	integration/importer      archives, verified without a network
+//	integration/builtin       a containerd of one's own with the verifier in it
+//	integration/kubernetes    the chart, rendered and held against Kubernetes' schemas
+//	integration/faults        everything that can break, and that nothing gets through
 //	integration/tamper        a signed image, tampered with as an attacker would
 //	hack                      one command per need; hack/stand is behind hack/up and
 //	                          hack/down; hack/daemons, hack/sigstore and hack/checks are

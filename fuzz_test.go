@@ -67,7 +67,7 @@ func hasTarget(t *testing.T, path string, data []byte) bool {
 	found := false
 	for _, d := range file.Decls {
 		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Fuzz") {
-			require.Contains(t, string(data[f.Pos()-1:f.End()-1]), "f.Add(", "%s: %s has no seeds", path, f.Name.Name)
+			require.Regexp(t, `\bf\.Add\(|\bseed\(f,`, string(data[f.Pos()-1:f.End()-1]), "%s: %s has no seeds", path, f.Name.Name)
 			found = true
 		}
 	}
