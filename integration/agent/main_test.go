@@ -7,7 +7,8 @@
 //
 // main_test.go is a node with a registry that counts, pull_test.go verdicts and
 // their memory, reload_test.go policies that change, fault_test.go an agent that
-// dies, receipts that cannot be written, and load_test.go many pulls at once.
+// dies, receipts that cannot be written, load_test.go many pulls at once, and
+// node_test.go the self-test and the way back to audit.
 package agent
 
 import (
@@ -51,8 +52,9 @@ type node struct {
 	t        testing.TB
 }
 
-// newNode starts one whose policy wants the node's key.
-func newNode(t testing.TB) *node {
+// newNode starts one whose policy wants the node's key, with more lines in its
+// node.yaml. Self-tests would count among verifications, so by default there are none.
+func newNode(t testing.TB, config ...string) *node {
 	t.Helper()
 	n := &node{
 		t: t, Stand: standtest.Start(t, stand.Options{Only: []string{stand.Registry, stand.Containerd}}),
@@ -65,6 +67,10 @@ func newNode(t testing.TB) *node {
 	n.cri = client
 	n.control = control.New(filepath.Join(filepath.Dir(n.AgentSocket()), "control.sock"))
 	n.policy(n.keyed(n.key))
+	if len(config) == 0 {
+		config = []string{"selfTest: 0s"}
+	}
+	n.configure(config...)
 	require.NoError(t, n.StartAgent(t.Context()))
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -72,6 +78,16 @@ func newNode(t testing.TB) *node {
 		}
 	})
 	return n
+}
+
+// configure adds lines to node.yaml.
+func (n *node) configure(lines ...string) {
+	n.t.Helper()
+	f, err := os.OpenFile(n.NodeConfig(), os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(n.t, err)
+	defer f.Close()
+	_, err = f.WriteString(strings.Join(append(lines, ""), "\n"))
+	require.NoError(n.t, err)
 }
 
 // keyed is a policy that wants a signature by key on images of the registry.

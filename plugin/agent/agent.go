@@ -95,6 +95,7 @@ func Run(ctx context.Context, s settings.Settings, opts Options) error {
 		return err
 	}
 	defer a.close()
+	giveBack()
 	return a.serve(ctx, pullSocket, controlSocket)
 }
 

@@ -35,6 +35,7 @@ func (a *agent) selfTests(ctx context.Context) {
 		case <-next.C:
 		}
 		a.selfTest(ctx)
+		giveBack()
 		next.Reset(every)
 	}
 }
