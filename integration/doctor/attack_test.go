@@ -8,7 +8,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -109,14 +108,4 @@ func TestModes(t *testing.T) {
 	}
 	require.NoError(t, os.Remove(path))
 	healthy(t)
-}
-
-// TestNothingIsLeft: also of a run that was killed.
-func TestNothingIsLeft(t *testing.T) {
-	healthy(t)
-	for _, args := range [][]string{{"namespaces", "list", "-q"}, {"-n", "k8s.io", "images", "list", "-q"}, {"-n", "k8s.io", "containers", "list", "-q"}} {
-		out := ctr(t, args...)
-		require.NotContains(t, out, "plomb-canary", strings.Join(args, " "))
-	}
-	require.NoFileExists(t, filepath.Join(on.NodeState(), "canary.json"))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/images"
+	"github.com/containerd/containerd/v2/core/leases"
 	transferimage "github.com/containerd/containerd/v2/core/transfer/image"
 	transferregistry "github.com/containerd/containerd/v2/core/transfer/registry"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
@@ -62,13 +63,16 @@ func (d *daemon) version(ctx context.Context) (string, error) {
 
 // pullCRI pulls as kubelet does.
 func (d *daemon) pullCRI(ctx context.Context, name string) error {
+	ctx, cancel := toTheEnd(ctx)
+	defer cancel()
 	_, err := d.images.PullImage(ctx, &cri.PullImageRequest{Image: &cri.ImageSpec{Image: name}})
 	return err
 }
 
 // pullTransfer pulls as `ctr images pull` does, in a namespace of its own.
 func (d *daemon) pullTransfer(ctx context.Context, name string) error {
-	ctx = namespaces.WithNamespace(ctx, own)
+	ctx, cancel := toTheEnd(namespaces.WithNamespace(ctx, own))
+	defer cancel()
 	source, err := transferregistry.NewOCIRegistry(ctx, name)
 	if err != nil {
 		return err
@@ -83,17 +87,21 @@ func (d *daemon) importImage(ctx context.Context, img *image) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.client.Import(namespaces.WithNamespace(ctx, kubernetes), bytes.NewReader(archive)); err != nil {
+	whole, cancel := toTheEnd(ctx)
+	defer cancel()
+	if _, err := d.client.Import(namespaces.WithNamespace(whole, kubernetes), bytes.NewReader(archive)); err != nil {
 		return fmt.Errorf("import: %w", err)
 	}
+	// CRI gives the image names of its own when it is told of it, and would do so
+	// after they were removed.
 	for {
-		has, err := d.has(ctx, img.name)
+		has, err := d.has(whole, img.name)
 		if err != nil || has {
 			return err
 		}
 		select {
-		case <-ctx.Done():
-			return fmt.Errorf("import: CRI does not see the image: %w", ctx.Err())
+		case <-whole.Done():
+			return fmt.Errorf("import: CRI does not see the image: %w", whole.Err())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -105,6 +113,12 @@ func (d *daemon) has(ctx context.Context, name string) (bool, error) {
 	return resp.GetImage() != nil, err
 }
 
+// toTheEnd outlives an interrupt: what containerd has begun to make it goes on
+// making, and it could not be removed before it is there.
+func toTheEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), sweepLimit)
+}
+
 // runPod starts an empty pod on the node's own network: no CNI is needed.
 func (d *daemon) runPod(ctx context.Context, id string) (*cri.PodSandboxConfig, string, error) {
 	config := &cri.PodSandboxConfig{
@@ -114,12 +128,16 @@ func (d *daemon) runPod(ctx context.Context, id string) (*cri.PodSandboxConfig, 
 			NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE},
 		}},
 	}
+	ctx, cancel := toTheEnd(ctx)
+	defer cancel()
 	resp, err := d.pods.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{Config: config})
 	return config, resp.GetPodSandboxId(), err
 }
 
 // create makes a container that is never started.
 func (d *daemon) create(ctx context.Context, pod string, config *cri.PodSandboxConfig, name, image string) error {
+	ctx, cancel := toTheEnd(ctx)
+	defer cancel()
 	_, err := d.pods.CreateContainer(ctx, &cri.CreateContainerRequest{
 		PodSandboxId: pod, SandboxConfig: config,
 		Config: &cri.ContainerConfig{
@@ -191,11 +209,41 @@ func (d *daemon) removeImages(ctx context.Context, namespace string, mine func(n
 	return all
 }
 
-// removeNamespace removes the doctor's own, which is empty by now.
+// removeNamespace removes the doctor's own. What is not referred to any more is
+// still there until containerd collects garbage.
 func (d *daemon) removeNamespace(ctx context.Context) error {
-	err := d.client.NamespaceService().Delete(ctx, own)
-	if err == nil || errdefs.IsNotFound(err) {
-		return nil
+	for {
+		err := d.client.NamespaceService().Delete(ctx, own)
+		if err == nil || errdefs.IsNotFound(err) {
+			return nil
+		}
+		if !errdefs.IsFailedPrecondition(err) || ctx.Err() != nil {
+			return fmt.Errorf("remove namespace %s: %w", own, err)
+		}
+		if err := d.collect(ctx); err != nil {
+			return fmt.Errorf("remove namespace %s: collect garbage: %w", own, err)
+		}
+		pause(ctx, 50*time.Millisecond)
 	}
-	return fmt.Errorf("remove namespace %s: %w", own, err)
+}
+
+// collect has containerd collect garbage, which it does when a lease ends. What
+// a pull that was interrupted holds is let go of.
+func (d *daemon) collect(ctx context.Context) error {
+	ctx = namespaces.WithNamespace(ctx, own)
+	service := d.client.LeasesService()
+	if _, err := service.Create(ctx, leases.WithRandomID(), leases.WithExpiration(time.Minute)); err != nil {
+		return err
+	}
+	list, err := service.List(ctx)
+	if err != nil {
+		return err
+	}
+	var all error
+	for _, l := range list {
+		if err := service.Delete(ctx, l, leases.SynchronousDelete); err != nil && !errdefs.IsNotFound(err) {
+			all = errors.Join(all, err)
+		}
+	}
+	return all
 }

@@ -62,9 +62,12 @@ func (t *trial) pulls(ctx context.Context, way, unsignedID, signedID string, pul
 	}
 	t.Progress("a pull through " + way + " that has to be refused")
 	t.add(t.unsigned(ctx, way, unsignedID, unsigned, pull(ctx, unsigned.name)))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	t.Progress("a pull through " + way + " that has to succeed")
 	t.add(t.signed(ctx, way, signedID, signed, pull(ctx, signed.name)))
-	return nil
+	return ctx.Err()
 }
 
 // byPlomb is how containerd reports a verifier's refusal
@@ -141,9 +144,12 @@ func (t *trial) create(ctx context.Context, cri bool) error {
 		return err
 	}
 	t.Progress("an unsigned image to be imported")
-	if err := t.containerd.importImage(ctx, unsigned); err != nil {
+	if err := t.containerd.importImage(ctx, unsigned); err != nil && ctx.Err() == nil {
 		unproved(Unknown, reason(err), "")
 		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	t.Progress("a pod without containers")
 	config, pod, err := t.containerd.runPod(ctx, t.run)
@@ -153,6 +159,9 @@ func (t *trial) create(ctx context.Context, cri bool) error {
 	}
 	t.Progress("a container that has to be refused")
 	for i := range attempts {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		c := t.refused(ctx, t.containerd.create(ctx, pod, config, fmt.Sprintf("unsigned-%d", i), unsigned.name))
 		if c.Status != Pass || i == attempts-1 {
 			t.add(c)
