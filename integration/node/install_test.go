@@ -6,8 +6,10 @@ package node
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -177,4 +179,33 @@ func restart(t *testing.T, m *machine) {
 	t.Helper()
 	require.NoError(t, m.StopDaemon(t.Context(), stand.Containerd))
 	require.NoError(t, m.StartDaemon(t.Context(), stand.Containerd))
+}
+
+// A node that stops being ready while it is on probation admits again, and says
+// why. Nobody has to come.
+func TestProbationReverts(t *testing.T) {
+	m := newMachine(t)
+	config, err := os.ReadFile(m.NodeConfig())
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(m.NodeConfig(), append(config, "revertAfter: 5s\n"...), 0o644))
+	m.must(0, "install", "--mode", "enforce", "--no-doctor", "--probation", "1h")
+	pod, image := m.pod(), m.unsigned("app")
+	_, err = m.CreateContainer(t.Context(), pod, cri.ContainerOptions{Name: "refused", Image: image})
+	require.ErrorContains(t, err, "refused")
+
+	// The network's configuration is gone: containerd calls itself not ready.
+	networks, err := filepath.Glob(filepath.Join(m.Dir, "etc", "cni", "*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, networks)
+	for _, file := range networks {
+		require.NoError(t, os.Remove(file))
+	}
+	m.eventually("the agent goes back to audit", func() error {
+		if p := m.must(0, "mode"); !strings.HasPrefix(p.Out, "audit, since") || !strings.Contains(p.Out, "not ready") {
+			return errors.New(p.Out)
+		}
+		return nil
+	})
+	m.runs(pod, image)
+	m.must(0, "uninstall")
 }

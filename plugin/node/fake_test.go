@@ -69,7 +69,8 @@ imports = ["%DIR%/etc/containerd.d/*.toml"]
 // newMachine is a node with a containerd, and files to put on it.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	m := &machine{t: t, dir: t.TempDir(), pid: 100, verdicts: map[digest.Digest]decision.Verdict{}}
+	m := &machine{t: t, dir: t.TempDir(), pid: 1 << 30, // no process has such a number
+		verdicts: map[digest.Digest]decision.Verdict{}}
 	m.write("etc/config.toml", strings.ReplaceAll(standConfig, "%DIR%", m.dir), 0o640)
 	m.write("etc/containerd.d/10-admin.toml", "version = 3\n", 0o644)
 	m.write("programs/plomb-verifier", "\x7fELF\x00 a verifier", 0o755)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,6 +141,9 @@ func (r *run) connect(ctx context.Context, p *place, s *modeSwitch) error {
 	}
 	stale := r.manifest.Stale != 0
 	began, err := r.restart(ctx)
+	if err == nil && !r.dry {
+		r.noteEnvironment(ctx, p)
+	}
 	if err == nil && stale && require && !r.dry && !r.Settings.Node.NRI.Off {
 		err = r.registered(ctx, began)
 	}
@@ -218,6 +222,25 @@ func (n *Node) environment(p *place) []string {
 		env = append(env, "PLOMB_HOSTS="+hosts)
 	}
 	return env
+}
+
+// noteEnvironment says what plomb-verifier needs and containerd does not hand
+// on: where nothing that plomb writes gives containerd its environment.
+func (r *run) noteEnvironment(ctx context.Context, p *place) {
+	d, err := r.Runtime.Daemon(ctx)
+	if err != nil {
+		return
+	}
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", d.PID))
+	if err != nil {
+		return // another's process namespace
+	}
+	has := strings.Split(string(data), "\x00")
+	for _, pair := range r.environment(p) {
+		if !slices.Contains(has, pair) {
+			r.note("containerd", "containerd runs without %s in its environment: plomb-verifier needs it when the agent is away, so set it where containerd is started", pair)
+		}
+	}
 }
 
 // startAgent starts the agent unless it runs as it should.
