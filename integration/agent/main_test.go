@@ -169,6 +169,9 @@ func (n *node) pull(i image) string {
 func (n *node) metric(name string, parts ...string) float64 {
 	n.t.Helper()
 	resp, err := http.Get("http://" + n.Metrics() + "/metrics")
+	for limit := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+		resp, err = http.Get("http://" + n.Metrics() + "/metrics") // it begins to listen last
+	}
 	require.NoError(n.t, err)
 	defer resp.Body.Close()
 	sum := 0.0
