@@ -30,7 +30,7 @@ import (
 // world is a node with an agent that serves no socket, and a registry.
 type world struct {
 	*agent
-	t        *testing.T
+	t        testing.TB
 	sigstore *verifytest.Sigstore
 	images   *verifytest.Store
 	registry string
@@ -38,7 +38,7 @@ type world struct {
 	settings settings.Settings
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{t: t, sigstore: verifytest.NewSigstore(t), images: verifytest.NewStore()}
