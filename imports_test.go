@@ -174,12 +174,12 @@ var siblings = []struct {
 			"./plugin/admission":   "mode, snapshot and break-glass hold at every point of enforcement",
 			"./plugin/credentials": "the agent and the verifier without it find the same",
 			"./plugin/canary":      "the judge believes the key of a self-test that the doctor has made",
+			"./plugin/bindir":      "a call is answered, settled and recorded in one way, whoever was asked",
 			"./plugin/control":     "the words between the agent and who asks it",
 			"./plugin/containerd":  "what is wrong with a configuration is found once, for those who mend and those who prove",
 		},
 		composers: map[string]string{
 			"./plugin/agent":   "the daemon: it puts the points of enforcement around one memory of verdicts",
-			"./plugin/pending": "keeps modules until they are used",
 		},
 	},
 	{
