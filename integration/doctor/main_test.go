@@ -37,7 +37,6 @@ var mainConfig []byte
 func TestMain(m *testing.M) {
 	os.Exit(standtest.Main(m, func(shared *standtest.Shared) error {
 		opts := stand.Options{Only: []string{stand.Registry, stand.Sigstore, stand.Containerd}}
-		opts.Bin = os.Getenv("PLOMB_BIN")
 		var err error
 		if on, err = shared.Start(opts); err != nil {
 			return err

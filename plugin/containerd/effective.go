@@ -174,22 +174,25 @@ func Effective(ctx context.Context, address, program, configPath string) ([]byte
 	return out.Bytes(), nil
 }
 
-// bounded keeps the first max bytes.
+// bounded keeps the first max bytes. The buffer is no part of its interface: its
+// ReadFrom knows no bound.
 type bounded struct {
-	bytes.Buffer
+	kept bytes.Buffer
 	max  int
 	over bool
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	room := b.max - b.Len()
+	room := b.max - b.kept.Len()
 	if len(p) > room {
 		b.over = true
-		b.Buffer.Write(p[:room])
+		b.kept.Write(p[:room])
 		return len(p), nil
 	}
-	return b.Buffer.Write(p)
+	return b.kept.Write(p)
 }
+
+func (b *bounded) Bytes() []byte { return b.kept.Bytes() }
 
 func lastLine(data []byte) string {
 	text := strings.TrimSpace(string(data))
