@@ -151,7 +151,7 @@ func (a *agent) serve(ctx context.Context, pullSocket, controlSocket net.Listene
 	})
 	part(a.gate.reloader.watch)
 	part(a.containers.run)
-	part(a.containers.recheck)
+	part(func(ctx context.Context) { a.containers.recheck(ctx, ready.running) })
 	part(a.serveImages)
 	part(a.runNRI)
 	part(a.serveHealth)

@@ -35,8 +35,9 @@ const (
 	// lateReason is how long the reason of a verification that came to no verdict
 	// is told to who asks again; no longer, since the next may come to one.
 	lateReason = 5 * time.Second
-	// recheckTime is how often containers that run without a verdict are verified.
-	recheckTime = 5 * time.Minute
+	// recheckTime is how often containers that were found running are looked at
+	// again: whether they still run, and have a verdict.
+	recheckTime = time.Minute
 	// maxReasons bounds how many are kept.
 	maxReasons = 256
 )
@@ -247,9 +248,10 @@ func (c *containers) runs(of nri.Container) bool {
 	return slices.ContainsFunc(c.running, func(r nri.Container) bool { return r.Subject == of.Subject && keyOf(r) == keyOf(of) })
 }
 
-// recheck has running containers verified again that have no verdict anymore:
-// it has expired, or policy and trusted roots are others.
-func (c *containers) recheck(ctx context.Context) {
+// recheck has running containers verified again that have no verdict anymore: it
+// has expired, or policy and trusted roots are others. Those that ended are
+// dropped; alive tells the subjects of those that did not.
+func (c *containers) recheck(ctx context.Context, alive func(context.Context) (map[string]bool, error)) {
 	tick := time.NewTicker(recheckTime)
 	defer tick.Stop()
 	for {
@@ -258,15 +260,24 @@ func (c *containers) recheck(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		c.mu.Lock()
-		running := slices.Clone(c.running)
-		c.mu.Unlock()
-		for _, of := range running {
+		subjects, err := alive(ctx)
+		if err != nil { // containerd is restarting; NRI tells what runs when it is back
+			continue
+		}
+		for _, of := range c.drop(subjects) {
 			if c.verdict(of) == nil {
 				c.Verify(of)
 			}
 		}
 	}
+}
+
+// drop forgets the containers that do not run any more, and returns the others.
+func (c *containers) drop(alive map[string]bool) []nri.Container {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = slices.DeleteFunc(slices.Clone(c.running), func(of nri.Container) bool { return !alive[of.Subject] })
+	return slices.Clone(c.running)
 }
 
 // targets are the digests that the image could be verified by: those it is known

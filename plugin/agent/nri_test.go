@@ -116,6 +116,11 @@ func TestFound(t *testing.T) {
 	require.Equal(t, 1, count(w.metrics.unverified))
 	require.Len(t, w.log(), 3)
 	require.Contains(t, w.log()[2], `"point":"running"`)
+
+	require.Len(t, w.containers.drop(map[string]bool{"default/web/app": true}), 2)
+	require.Len(t, w.status().Running, 1)
+	require.Empty(t, w.containers.drop(map[string]bool{"default/web/other": true}), "they ended")
+	require.Empty(t, w.status().Running)
 }
 
 // The queue is bounded, and what is in it is not put there twice.

@@ -76,6 +76,31 @@ func (r *readiness) check(ctx context.Context) error {
 	return nil
 }
 
+// running are the subjects, as package nri has them, of the containers that run.
+func (r *readiness) running(ctx context.Context) (map[string]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	pods, err := r.cri.ListPodSandbox(ctx, &runtime.ListPodSandboxRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("list of pods: %w", err)
+	}
+	list, err := r.cri.ListContainers(ctx, &runtime.ListContainersRequest{
+		Filter: &runtime.ContainerFilter{State: &runtime.ContainerStateValue{State: runtime.ContainerState_CONTAINER_RUNNING}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list of containers: %w", err)
+	}
+	names := map[string]string{}
+	for _, p := range pods.GetItems() {
+		names[p.GetId()] = p.GetMetadata().GetNamespace() + "/" + p.GetMetadata().GetName()
+	}
+	subjects := map[string]bool{}
+	for _, c := range list.GetContainers() {
+		subjects[decision.OneLine(names[c.GetPodSandboxId()]+"/"+c.GetMetadata().GetName())] = true
+	}
+	return subjects, nil
+}
+
 // guard puts the node back to audit mode if it stops being ready during the
 // probation after a switch to enforce.
 type guard struct {
