@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/plombproject/plomb/integration/stand"
+	"github.com/plombproject/plomb/verify/receipt"
 )
 
 // firstPulls pulls each image that the node has not got. For the agent nobody
@@ -78,9 +80,17 @@ func (b *bench) rush(ctx context.Context) error {
 	if err := b.forget(ctx); err != nil {
 		return err
 	}
+	alone, err := b.alone()
+	if err != nil {
+		return err
+	}
 	if r.Wall, err = b.pullAll(ctx); err != nil {
 		return err
 	}
+	if r.Alone, err = b.alone(); err != nil {
+		return err
+	}
+	r.Alone -= alone
 	counts, err := b.metrics(ctx)
 	if err != nil {
 		return err
@@ -109,6 +119,19 @@ func (b *bench) pullAll(ctx context.Context) (time.Duration, error) {
 	}
 	err := group.Wait()
 	return time.Since(began), err
+}
+
+// alone counts the receipts of plomb-verifier itself.
+func (b *bench) alone() (n int, err error) {
+	for e, err := range receipt.Entries(filepath.Join(b.stand.NodeState(), "receipts")) {
+		if err != nil {
+			return 0, err
+		}
+		if strings.HasPrefix(e.Receipt.Verifier, "plomb-verifier ") {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // metrics are the agent's counters, over all labels.
