@@ -214,19 +214,6 @@ func (m *manifest) addFolders(dir string) {
 	}
 }
 
-// has returns the entry of a path, or nil.
-func (m *manifest) has(path string) *entry {
-	if m == nil {
-		return nil
-	}
-	for i := range m.Files {
-		if m.Files[i].Path == path {
-			return &m.Files[i]
-		}
-	}
-	return nil
-}
-
 // forget removes the record and the backups.
 func (r records) forget() error {
 	return errors.Join(remove(r.path()), os.RemoveAll(filepath.Join(r.state, "backup")))

@@ -141,7 +141,7 @@ func TestDetachedStartsAndStops(t *testing.T) {
 		return map[string]string{"PATH": os.Getenv("PATH"), "GITHUB_TOKEN": "secret"}[name]
 	}}
 	require.NoError(t, d.Start(t.Context(), node.Unit{Program: program, Environment: []string{"PLOMB_STATE=/x"}}))
-	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(dir, "env")); return err == nil }, tenSeconds, tenSeconds/1000)
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(dir, "env")); return err == nil }, patience, patience/1000)
 	env, err := os.ReadFile(filepath.Join(dir, "env"))
 	require.NoError(t, err)
 	require.Contains(t, string(env), "PLOMB_STATE=/x")
@@ -153,8 +153,8 @@ func TestDetachedStartsAndStops(t *testing.T) {
 }
 
 const (
-	nilSignal  = syscall.Signal(0)
-	tenSeconds = 10 * time.Second
+	nilSignal = syscall.Signal(0)
+	patience  = 10 * time.Second
 )
 
 func pid(cmd *exec.Cmd) string { return strconv.Itoa(cmd.Process.Pid) }
