@@ -8,10 +8,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/integration/stand"
 	"github.com/plombproject/plomb/plugin/admission"
 	"github.com/plombproject/plomb/plugin/doctor"
@@ -108,4 +110,48 @@ func TestModes(t *testing.T) {
 	}
 	require.NoError(t, os.Remove(path))
 	healthy(t)
+}
+
+// TestNoPodImage: what could not be tried is not said to be proved.
+func TestNoPodImage(t *testing.T) {
+	healthy(t)
+	other := filepath.Join(on.ContainerdDropIns(), "zzz-pause.toml")
+	require.NoError(t, os.WriteFile(other, []byte("version = 3\n[plugins.\"io.containerd.cri.v1.images\".pinned_images]\n  sandbox = \"registry.invalid/pause:none\"\n"), 0o644))
+	t.Cleanup(func() {
+		require.NoError(t, os.Remove(other))
+		require.NoError(t, restart(context.Background()))
+	})
+	restarted(t)
+	var d diagnosis
+	for range 20 { // until the agent is connected again
+		if d = diagnose(t); d.status == 2 {
+			break
+		}
+	}
+	require.Equal(t, 2, d.status, d.text)
+	require.Equal(t, doctor.Undecided, d.Verdict)
+	require.Contains(t, d.Reason, "create not proved: the image of pods, registry.invalid/pause:none, is not on the node")
+}
+
+// TestOutput: people read the verdict first, and see the line to mend.
+func TestOutput(t *testing.T) {
+	healthy(t)
+	p := harness.Command{On: on, Name: "plomb", Args: []string{"node", "doctor"}}.Run(t)
+	require.Equal(t, 0, p.Status, p.All)
+	require.True(t, strings.HasPrefix(p.Out, "live: enforcement on "), p.Out)
+	require.Empty(t, p.Stderr)
+
+	late := filepath.Join(on.ContainerdDropIns(), "zzz-late.toml")
+	require.NoError(t, os.WriteFile(late, []byte("version = 3\n\n[plugins.\"io.containerd.cri.v1.images\"]\n  discard_unpacked_layers = true\n"), 0o644))
+	t.Cleanup(func() {
+		require.NoError(t, os.Remove(late))
+		require.NoError(t, restart(context.Background()))
+	})
+	restarted(t)
+	p = harness.Command{On: on, Name: "plomb", Args: []string{"node", "doctor"}}.Run(t)
+	require.Equal(t, 1, p.Status, p.All)
+	require.True(t, strings.HasPrefix(p.Out, "not live: "), p.Out)
+	require.Contains(t, p.Out, late+":4")
+	require.Contains(t, p.Out, "discard_unpacked_layers = false")
+	t.Log(p.Out)
 }

@@ -81,7 +81,7 @@ func (p *proof) policy() {
 		warn("images of any name are admitted without a signature, by policy "+by, "narrow its glob, or name authorities")
 	}
 	if !lax {
-		p.add(Check{ID: CheckPolicy, Status: Pass, Detail: fmt.Sprintf("%d policies, none of which admits everything", len(set.Policies()))})
+		p.add(Check{ID: CheckPolicy, Status: Pass, Detail: fmt.Sprintf("no policy admits everything (policies: %d)", len(set.Policies()))})
 	}
 }
 
