@@ -69,6 +69,7 @@ func (n *Node) Install(ctx context.Context, o InstallOptions) error {
 	if err != nil {
 		return err
 	}
+	defer r.release()
 	if err := r.change(); err != nil {
 		return err
 	}

@@ -395,3 +395,22 @@ func TestUninstallKeepsWhatSomebodyChanged(t *testing.T) {
 	require.NoFileExists(t, m.path("etc/containerd.d/99-plomb.toml"))
 	require.Contains(t, m.read("etc/plomb/node.yaml"), "name: mine")
 }
+
+// Two administrators at once: the second one is told, and changes nothing.
+func TestOneChangeAtATime(t *testing.T) {
+	m := newMachine(t)
+	tried := false
+	require.NoError(t, m.Install(t.Context(), node.InstallOptions{Mode: admission.Enforce, Progress: func(e node.Event) {
+		if e.Step != "verifier" || tried {
+			return
+		}
+		tried = true
+		before := m.tree()
+		require.ErrorIs(t, m.Install(t.Context(), node.InstallOptions{Mode: admission.Audit}), node.ErrBusy)
+		require.ErrorIs(t, m.SetMode(t.Context(), node.ModeOptions{Mode: admission.Audit}), node.ErrBusy)
+		require.ErrorIs(t, m.Uninstall(t.Context(), nil), node.ErrBusy)
+		require.Equal(t, before, m.tree())
+	}}))
+	require.True(t, tried)
+	require.Equal(t, admission.Enforce, m.mode())
+}

@@ -184,6 +184,7 @@ func (n *Node) SetMode(ctx context.Context, o ModeOptions) error {
 	if r.manifest == nil || len(r.manifest.Files) == 0 {
 		return fmt.Errorf("%w: run plomb node install --mode %s", ErrNotInstalled, o.Mode)
 	}
+	defer r.release()
 	if err := r.change(); err != nil {
 		return err
 	}

@@ -36,6 +36,8 @@ var (
 	ErrAgent = errors.New("the agent")
 	// ErrManifest reports a record of an installation that cannot be used.
 	ErrManifest = errors.New("the record of the installation")
+	// ErrBusy reports a node that is being changed by somebody else.
+	ErrBusy = errors.New("busy")
 	// ErrNotInstalled reports that there is nothing to take off.
 	ErrNotInstalled = errors.New("plomb is not installed on this node")
 )

@@ -4,10 +4,13 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // An Event is something that was done, or in a dry run would be.
@@ -33,6 +36,34 @@ type run struct {
 	// before are containerd's files as they were before this run, for when
 	// containerd does not come back.
 	before []File
+	// locked is the folder of the record while this run alone changes the node.
+	locked *os.File
+}
+
+// lock refuses to change a node that another process is changing, and reads the
+// record again, which that one may have written meanwhile. The folder itself is
+// locked, so that nothing is left behind.
+func (r *run) lock() error {
+	dir, err := os.Open(r.Settings.State)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrManifest, err)
+	}
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return errors.Join(fmt.Errorf("%w: another plomb node is changing this node: wait for it", ErrBusy), dir.Close())
+	}
+	r.locked = dir
+	now, err := r.records.read()
+	if err == nil && now != nil {
+		r.manifest = now
+	}
+	return err
+}
+
+// release ends the lock, as the end of the process does.
+func (r *run) release() {
+	if r.locked != nil {
+		_ = r.locked.Close()
+	}
 }
 
 func (n *Node) begin(dry bool, progress func(Event)) (*run, error) {
@@ -47,17 +78,23 @@ func (n *Node) begin(dry bool, progress func(Event)) (*run, error) {
 
 // change begins to change the node: from here on the record is on disk.
 func (r *run) change() error {
+	fresh := &manifest{Schema: manifestSchema, Folders: []string{}, Files: []entry{}}
+	fresh.addFolders(r.Settings.State)
+	if !r.dry {
+		if err := os.MkdirAll(r.Settings.State, 0o700); err != nil {
+			return fmt.Errorf("%w: %w", ErrManifest, err)
+		}
+		if err := r.lock(); err != nil {
+			return err
+		}
+	}
 	first := r.manifest == nil
 	if first {
-		r.manifest = &manifest{Schema: manifestSchema, Folders: []string{}, Files: []entry{}}
-		r.manifest.addFolders(r.Settings.State)
+		r.manifest = fresh
 	}
 	r.manifest.Version, r.manifest.At, r.manifest.Complete = r.Version, r.Now().UTC(), false
 	if r.dry {
 		return nil
-	}
-	if err := os.MkdirAll(r.Settings.State, 0o700); err != nil {
-		return fmt.Errorf("%w: %w", ErrManifest, err)
 	}
 	if err := r.records.write(r.manifest); err != nil {
 		return fmt.Errorf("%w: %w", ErrManifest, err)

@@ -22,6 +22,10 @@ func (n *Node) Uninstall(ctx context.Context, progress func(Event)) error {
 	if r.manifest == nil {
 		return ErrNotInstalled
 	}
+	defer r.release()
+	if err := r.lock(); err != nil {
+		return err
+	}
 	// The receipt of the last change, in the log that stays.
 	if err := n.receipt(ctx, "uninstall", "plomb is taken off the node: images are not verified from now on", ""); err != nil {
 		r.note("mode", "%v", err)
