@@ -3,12 +3,14 @@
 package verdicts
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -38,7 +40,8 @@ func (s *Store) detach(i *item) {
 	}
 }
 
-// evict forgets the oldest entries, a tenth at a time, when there are too many.
+// evict forgets the oldest entries, a tenth at a time, when there are too many:
+// first those without a file, since anybody can have images denied.
 // The caller has the lock.
 func (s *Store) evict() {
 	if len(s.items) <= s.opts.Max {
@@ -48,13 +51,95 @@ func (s *Store) evict() {
 	for _, i := range s.items {
 		all = append(all, i)
 	}
-	slices.SortFunc(all, func(a, b *item) int { return a.decidedAt.Compare(b.decidedAt) })
+	slices.SortFunc(all, oldest)
 	for _, i := range all[:len(all)-s.opts.Max*9/10] {
-		s.detach(i)
-		if i.filed {
-			s.unlink(i.id)
+		s.drop(i)
+	}
+}
+
+// oldest orders items by how soon they may be forgotten.
+func oldest(a, b *item) int {
+	switch {
+	case a.filed && !b.filed:
+		return 1
+	case !a.filed && b.filed:
+		return -1
+	}
+	return a.decidedAt.Compare(b.decidedAt)
+}
+
+// weigh sets the weight, and tells whether that is not more than there may be.
+func (i *item) weigh() bool {
+	data, err := json.Marshal(i.short)
+	i.weight = len(data)
+	return err == nil && i.weight <= maxShortBytes
+}
+
+// evictNames keeps one image from taking the place of all others by its names.
+func (s *Store) evictNames(latest *item) {
+	var same []*item
+	for _, i := range s.byDigest[latest.dgst] {
+		if i.dgst == latest.dgst {
+			same = append(same, i)
 		}
 	}
+	if len(same) > maxNames {
+		s.drop(slices.MinFunc(same, oldest))
+	}
+}
+
+// evictShort drops the oldest of the verdicts that are in memory until there is
+// room for the latest.
+func (s *Store) evictShort() {
+	var short []*item
+	total := 0
+	for _, i := range s.items {
+		if i.short != nil {
+			short = append(short, i)
+			total += i.weight
+		}
+	}
+	if total <= maxShortBytes {
+		return
+	}
+	slices.SortFunc(short, oldest)
+	for _, i := range short {
+		if total <= maxShortBytes {
+			return
+		}
+		total -= i.weight
+		s.drop(i)
+	}
+}
+
+// drop forgets an item and removes its file.
+func (s *Store) drop(i *item) {
+	s.detach(i)
+	if i.filed {
+		s.unlink(i.id)
+	}
+}
+
+// ensureFolder makes the folder, or demands that it is one that nobody else can
+// write to: the checksum in a file is no signature.
+func ensureFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder but a link: remove it", dir)
+	case !ok || int(stat.Uid) != os.Geteuid():
+		return fmt.Errorf("%s belongs to another user: remove it", dir)
+	case info.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("%s can be written by others (mode %#o): remove it, what it holds proves nothing", dir, info.Mode().Perm())
+	}
+	return nil
 }
 
 // forget drops an entry and its file.

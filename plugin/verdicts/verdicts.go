@@ -40,6 +40,13 @@ const (
 	// DefaultMax is how many verdicts are kept. An index entry takes about 1 kB
 	// of memory; the verdicts themselves are in their files.
 	DefaultMax = 4096
+
+	// maxShortBytes bounds the verdicts that are in memory, as JSON: what a deny
+	// says has a length that the maker of the image chose.
+	maxShortBytes = 4 << 20
+	// maxNames is how many names of one digest are remembered. Whoever may ask
+	// for a signed image can write any tag beside its digest.
+	maxNames = 64
 )
 
 // ErrCorrupt reports a file that is not what was written.
@@ -85,8 +92,9 @@ type item struct {
 	all                []digest.Digest
 	verdict            decision.Verdict
 	decidedAt, expires time.Time
-	// short is a verdict that is in no file.
-	short *decision.Decision
+	// short is a verdict that is in no file, and weight its size as JSON.
+	short  *decision.Decision
+	weight int
 	// filed tells that there is a file: the image was allowed.
 	filed bool
 }
@@ -106,7 +114,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	if opts.Fault == nil {
 		opts.Fault = func(error) {}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := ensureFolder(dir); err != nil {
 		return nil, fmt.Errorf("verdicts: %w", err)
 	}
 	s := &Store{dir: dir, opts: opts, items: map[string]*item{}, byDigest: map[digest.Digest]map[string]*item{}}
@@ -182,7 +190,7 @@ func (s *Store) Get(b Basis, name string, dgst digest.Digest, now time.Time) *de
 }
 
 // Find returns the verdicts in force about images that have one of the digests,
-// whatever they are called; those that allow come first.
+// whatever they are called: one that allows alone, if there is one.
 func (s *Store) Find(b Basis, now time.Time, dgsts ...digest.Digest) []*decision.Decision {
 	s.mu.Lock()
 	found := map[string]*item{}
@@ -196,7 +204,7 @@ func (s *Store) Find(b Basis, now time.Time, dgsts ...digest.Digest) []*decision
 		switch {
 		case d == nil:
 		case d.Verdict == decision.Allow:
-			out = slices.Insert(out, 0, d)
+			return []*decision.Decision{d} // the rest would be as many files as it has names
 		default:
 			out = append(out, d)
 		}
@@ -282,9 +290,14 @@ func (s *Store) Put(b Basis, d *decision.Decision, brief bool) {
 			i.filed = true
 		}
 	}
+	if i.short != nil && !i.weigh() {
+		return // it is made again when somebody asks again
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.insert(i)
+	s.evictNames(i)
+	s.evictShort()
 	s.evict()
 }
 
