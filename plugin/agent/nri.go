@@ -35,9 +35,11 @@ const (
 	// lateReason is how long the reason of a verification that came to no verdict
 	// is told to who asks again; no longer, since the next may come to one.
 	lateReason = 5 * time.Second
-	// recheckTime is how often containers that were found running are looked at
-	// again: whether they still run, and have a verdict.
+	// recheckTime is how often containers that run are looked at again: whether
+	// they still run, and have a verdict.
 	recheckTime = time.Minute
+	// maxRunning bounds how many are.
+	maxRunning = 8192
 	// maxReasons bounds how many are kept.
 	maxReasons = 256
 )
@@ -55,6 +57,7 @@ type containers struct {
 	mu      sync.Mutex
 	queued  map[string]bool
 	reasons map[string]late
+	// running were found by containerd's account of them, or created since.
 	running []nri.Container
 }
 
@@ -82,7 +85,9 @@ func (c *containers) Known(ctx context.Context, of nri.Container) (admission.Out
 	}
 	if d := c.verdict(of); d != nil {
 		c.gate.metrics.cacheHits.WithLabelValues(string(q.Point)).Inc()
-		return c.gate.settle(ctx, q, bindir.Judgement{Decision: d, Cached: true}), true
+		out := c.gate.settle(ctx, q, bindir.Judgement{Decision: d, Cached: true})
+		c.watch(of, out)
+		return out, true
 	}
 	c.gate.metrics.cacheMisses.WithLabelValues(string(q.Point)).Inc()
 	d, recent := c.lately(of)
@@ -91,7 +96,23 @@ func (c *containers) Known(ctx context.Context, of nri.Container) (admission.Out
 		c.Verify(of)
 	}
 	out := c.gate.settle(ctx, q, bindir.Judgement{Decision: d})
+	c.watch(of, out)
 	return out, recent || out.Admitted
+}
+
+// watch has an image that a container was created of counted among those that
+// run, so that what a node that only looks on lets start is told by its status.
+// Known is called twice for one container.
+func (c *containers) watch(of nri.Container, out admission.Outcome) {
+	if !out.Admitted {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	same := func(r nri.Container) bool { return r.Subject == of.Subject && keyOf(r) == keyOf(of) }
+	if len(c.running) < maxRunning && !slices.ContainsFunc(c.running, same) {
+		c.running = append(c.running, of)
+	}
 }
 
 // verdict is the one in force that admits the image, or failing that, one that
@@ -151,8 +172,8 @@ func (c *containers) note(of nri.Container) {
 	c.gate.settle(context.Background(), q, bindir.Judgement{Decision: d, Cached: cached})
 }
 
-// unverified are the containers that were found running and have no verdict that
-// admits them by now.
+// unverified are the containers that run and have no verdict that admits them by
+// now.
 func (c *containers) unverified() []control.Running {
 	c.mu.Lock()
 	running := slices.Clone(c.running)
@@ -241,7 +262,7 @@ func (c *containers) search(ctx context.Context, of nri.Container) *decision.Dec
 	return last
 }
 
-// runs tells whether a container was found running.
+// runs tells whether a container was found running, or created since.
 func (c *containers) runs(of nri.Container) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

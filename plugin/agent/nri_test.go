@@ -123,6 +123,32 @@ func TestFound(t *testing.T) {
 	require.Empty(t, w.status().Running)
 }
 
+// What a node that does not enforce lets start counts as well, once for each
+// container: it is what an administrator has to mend before the node enforces.
+func TestCreatedIsWatched(t *testing.T) {
+	w := newWorld(t)
+	bad := container(w.name("bad"), w.image("bad", false).Index)
+	w.pull("bad", bad.Digests[0])
+	w.containers.Known(t.Context(), bad)
+	require.Empty(t, w.status().Running, "it was refused")
+	w.mode(admission.Audit)
+	good := container(w.name("app"), w.image("good", true).Index)
+	w.pull("app", good.Digests[0])
+	for range 2 {
+		w.containers.Known(t.Context(), bad)
+		w.containers.Known(t.Context(), good)
+	}
+	s := w.status()
+	require.Len(t, s.Running, 1)
+	require.Equal(t, bad.Digests[0], s.Running[0].Digest)
+	require.Equal(t, decision.Deny, s.Running[0].Verdict)
+	require.Contains(t, s.Running[0].Reason, "unsigned")
+	w.refresh()
+	require.Equal(t, 1, count(w.metrics.unverified))
+	require.Empty(t, w.containers.drop(nil), "they ended")
+	require.Empty(t, w.status().Running)
+}
+
 // The queue is bounded, and what is in it is not put there twice.
 func TestQueueIsBounded(t *testing.T) {
 	w := newWorld(t)

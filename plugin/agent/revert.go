@@ -76,7 +76,8 @@ func (r *readiness) check(ctx context.Context) error {
 	return nil
 }
 
-// running are the subjects, as package nri has them, of the containers that run.
+// running are the subjects, as package nri has them, of the containers that run
+// or were created and are about to.
 func (r *readiness) running(ctx context.Context) (map[string]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
@@ -84,9 +85,7 @@ func (r *readiness) running(ctx context.Context) (map[string]bool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list of pods: %w", err)
 	}
-	list, err := r.cri.ListContainers(ctx, &runtime.ListContainersRequest{
-		Filter: &runtime.ContainerFilter{State: &runtime.ContainerStateValue{State: runtime.ContainerState_CONTAINER_RUNNING}},
-	})
+	list, err := r.cri.ListContainers(ctx, &runtime.ListContainersRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("list of containers: %w", err)
 	}
@@ -96,6 +95,9 @@ func (r *readiness) running(ctx context.Context) (map[string]bool, error) {
 	}
 	subjects := map[string]bool{}
 	for _, c := range list.GetContainers() {
+		if c.GetState() == runtime.ContainerState_CONTAINER_EXITED {
+			continue
+		}
 		subjects[decision.OneLine(names[c.GetPodSandboxId()]+"/"+c.GetMetadata().GetName())] = true
 	}
 	return subjects, nil
@@ -164,7 +166,7 @@ func (a *agent) revert(ctx context.Context, reason string, now time.Time) {
 	a.metrics.standing(admission.Audit, false)
 	err := a.receipts.append(ctx, &receipt.Receipt{
 		Schema: receipt.Schema, Time: now.UTC(), DecidedAt: now.UTC(), Node: a.settings.Node.Name, Point: receipt.Mode,
-		Reason: reason, By: string(admission.ByMode), Mode: string(admission.Audit), Verifier: a.gate.recorder.Verifier,
+		Name: "mode", Verdict: decision.Allow, Admitted: true, Reason: reason, By: string(admission.ByMode), Mode: string(admission.Audit), Verifier: a.gate.recorder.Verifier,
 	})
 	if err != nil {
 		a.log.Error("the change of mode has no receipt", "error", err)
