@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -79,13 +80,15 @@ func serveControl(ctx context.Context, l net.Listener, h http.Handler) error {
 		Handler: h, ReadTimeout: controlTime, WriteTimeout: controlTime, IdleTimeout: controlTime,
 		MaxHeaderBytes: maxQuestion, ErrorLog: silent(),
 	}
-	return serveHTTP(ctx, server, &callers{Listener: l, open: make(chan struct{}, maxOperators)})
+	return serveHTTP(ctx, server, &callers{Listener: l, open: make(chan struct{}, maxOperators), may: peer})
 }
 
-// callers lets in root and the agent's own user, and not too many.
+// callers lets in who may, and not too many.
 type callers struct {
 	net.Listener
 	open chan struct{}
+	// may refuses others than root and the agent's own user; nil: anybody may.
+	may func(net.Conn) error
 }
 
 // Accept implements net.Listener.
@@ -95,13 +98,13 @@ func (c *callers) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := peer(conn); err != nil {
+		if c.may != nil && c.may(conn) != nil {
 			conn.Close()
 			continue
 		}
 		select {
 		case c.open <- struct{}{}:
-			return &caller{Conn: conn, done: func() { <-c.open }}, nil
+			return newCaller(conn, c.open), nil
 		default:
 			conn.Close()
 		}
@@ -113,12 +116,15 @@ type caller struct {
 	done func()
 }
 
+// newCaller is one of those that are counted in open. A server closes a
+// connection from several goroutines.
+func newCaller(conn net.Conn, open chan struct{}) *caller {
+	return &caller{Conn: conn, done: sync.OnceFunc(func() { <-open })}
+}
+
 // Close implements net.Conn.
 func (c *caller) Close() error {
-	if c.done != nil {
-		defer c.done()
-		c.done = nil
-	}
+	defer c.done()
 	return c.Conn.Close()
 }
 

@@ -10,6 +10,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -20,6 +21,10 @@ const (
 	shutdownTime = 2 * time.Second
 	// maxScrapes is how many requests for metrics are answered at a time.
 	maxScrapes = 4
+	// maxScrapers is how many connections there are for that. Every user of the
+	// node can make them, and containers start only while the agent has memory
+	// and files to open.
+	maxScrapers = 16
 )
 
 // silent is the log of a server whose callers' mistakes are theirs.
@@ -29,7 +34,15 @@ func silent() *log.Logger { return log.New(io.Discard, "", 0) }
 // what it decides by).
 func (a *agent) healthHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
+	metrics := promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
+	var refreshing sync.Mutex
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if refreshing.TryLock() { // it reads a file for each container
+			a.refresh()
+			refreshing.Unlock()
+		}
+		metrics.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := a.gate.reloader.inForce().ready(); err != nil {
@@ -38,12 +51,7 @@ func (a *agent) healthHandler() http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/metrics" {
-			a.refresh()
-		}
-		mux.ServeHTTP(w, r)
-	})
+	return mux
 }
 
 // serveHealth serves metrics and health until ctx ends. An address that is
@@ -56,8 +64,7 @@ func (a *agent) serveHealth(ctx context.Context) {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.settings.Node.Metrics)
 		if err == nil {
 			a.faults.set("metrics", nil)
-			server := &http.Server{Handler: a.healthHandler(), ReadTimeout: controlTime, WriteTimeout: controlTime, IdleTimeout: controlTime, ErrorLog: silent()}
-			err = serveHTTP(ctx, server, l)
+			err = a.serveHealthAt(ctx, l)
 		}
 		if ctx.Err() != nil {
 			return
@@ -69,6 +76,14 @@ func (a *agent) serveHealth(ctx context.Context) {
 			return
 		}
 	}
+}
+
+func (a *agent) serveHealthAt(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: a.healthHandler(), ReadTimeout: controlTime, WriteTimeout: controlTime, IdleTimeout: controlTime,
+		MaxHeaderBytes: maxQuestion, ErrorLog: silent(),
+	}
+	return serveHTTP(ctx, server, &callers{Listener: l, open: make(chan struct{}, maxScrapers)})
 }
 
 // serveHTTP serves until ctx ends, and then lets answers under way end.
