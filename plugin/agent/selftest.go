@@ -10,6 +10,8 @@ import (
 
 	"github.com/plombproject/plomb/plugin/admission"
 	"github.com/plombproject/plomb/plugin/control"
+	"github.com/plombproject/plomb/verify/decision"
+	"github.com/plombproject/plomb/verify/receipt"
 )
 
 const (
@@ -56,6 +58,25 @@ func (a *agent) selfTest(ctx context.Context) {
 	a.metrics.effective.Set(oneIf(result.Effective))
 	a.metrics.selfTests.WithLabelValues(fmt.Sprint(result.Effective)).Inc()
 	a.lastTest.Store(&result)
+	a.attest(ctx, result)
+}
+
+// attest writes the receipt of a self-test, so that the log shows when the node
+// enforced, and not only that it was asked to.
+func (a *agent) attest(ctx context.Context, result control.SelfTest) {
+	// What cannot be read enforces.
+	state, _ := admission.ReadMode(a.settings.Mode())
+	r := receipt.Receipt{
+		Schema: receipt.Schema, Time: result.At, DecidedAt: result.At, Node: a.settings.Node.Name, Point: receipt.SelfTest,
+		Name: "self-test", Verdict: decision.Allow, Reason: "enforcement is effective",
+		By: "self-test", Mode: string(state.Mode), Verifier: a.gate.recorder.Verifier,
+	}
+	if !result.Effective {
+		r.Verdict, r.Reason = decision.Deny, decision.OneLine("enforcement is not effective: "+result.Reason)
+	}
+	if err := a.receipts.append(ctx, &r); err != nil {
+		a.log.Error("the self-test has no receipt", "error", err)
+	}
 }
 
 // notEnforcing is why there is nothing to prove.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plombproject/plomb/plugin/admission"
+	"github.com/plombproject/plomb/verify/decision"
 )
 
 func TestSelfTest(t *testing.T) {
@@ -33,6 +34,16 @@ func TestSelfTest(t *testing.T) {
 			require.Equal(t, c.reason == "", got.Effective)
 			require.Contains(t, got.Reason, c.reason)
 			require.Equal(t, c.reason == "", count(w.metrics.effective) == 1)
+
+			last := w.log()[len(w.log())-1]
+			require.Contains(t, last, `"point":"self-test"`)
+			require.Contains(t, last, c.reason)
+			require.Contains(t, last, `"mode":"`+string(c.mode)+`"`)
+			verdict := decision.Deny
+			if c.reason == "" {
+				verdict = decision.Allow
+			}
+			require.Contains(t, last, `"verdict":"`+string(verdict)+`"`)
 		})
 	}
 }

@@ -39,6 +39,8 @@ const (
 	Check Point = "check"
 	// Mode: the node's mode, snapshot or break-glass was changed.
 	Mode Point = "mode"
+	// SelfTest: the agent tried whether enforcement is live. Allow: it is.
+	SelfTest Point = "self-test"
 )
 
 // A Receipt is one decision, and what became of it.
