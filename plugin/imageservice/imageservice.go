@@ -21,8 +21,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -57,13 +59,19 @@ var service = regexp.MustCompile(`^/runtime\.v[0-9a-z]+\.ImageService/[A-Za-z]+$
 // more is replaced; any other file is not.
 func Listen(path string) (net.Listener, error) {
 	path = strings.TrimPrefix(path, "unix://")
+	if err := checkFolder(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
 	info, err := os.Lstat(path)
 	switch {
 	case err == nil && info.Mode()&os.ModeSocket == 0:
 		return nil, fmt.Errorf("%w: %s is there and no socket: remove it, or set imageService.listen to another path", ErrProxy, path)
 	case err == nil:
-		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c, err := net.DialTimeout("unix", path, time.Second)
+		if err == nil {
 			c.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) { // a full queue, for one, is no proof of death
 			return nil, fmt.Errorf("%w: %s is in use by another program", ErrProxy, path)
 		}
 		if err := os.Remove(path); err != nil {
@@ -87,6 +95,20 @@ func Listen(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("%w: %w", ErrProxy, err)
 	}
 	return l, nil
+}
+
+// checkFolder refuses a folder in which others could put a socket of theirs:
+// kubelet would give it every pull secret.
+func checkFolder(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrProxy, err)
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || stat.Uid != 0 && int(stat.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%w: others can write to the folder %s: set imageService.listen to a path below /run/plomb", ErrProxy, dir)
+	}
+	return nil
 }
 
 // Serve passes calls on to containerd's socket until ctx ends. It closes l.
