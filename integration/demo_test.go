@@ -35,6 +35,10 @@ func TestDemo(t *testing.T) {
 	} {
 		require.Regexp(t, regexp.MustCompile(`(?m)^guestbook:`+tag+` +`+verdict), string(out))
 	}
+	require.Regexp(t, `(?m)^live: enforcement on `, string(out))
+	for _, proof := range []string{"pull-cri-unsigned", "pull-transfer-unsigned", "create-imported", "create-signed"} {
+		require.Regexp(t, `(?m)^pass +`+proof+`: `, string(out))
+	}
 	left, err := os.ReadDir(tmp)
 	require.NoError(t, err)
 	require.Empty(t, left, "files of the demo")
