@@ -19,6 +19,11 @@ import (
 const MaxLine = 256 << 10
 
 const (
+	// maxRefusal is from how many bytes on a receipt of a refusal is abridged.
+	// One can be had as often as somebody asks, and a disk without room for
+	// receipts keeps a node that enforces from starting anything.
+	maxRefusal = 16 << 10
+
 	// What a receipt that would be longer than MaxLine keeps of its parts.
 	abridgedText = 4 << 10 // bytes of a text
 	abridgedList = 16      // entries of a list
@@ -32,8 +37,12 @@ var errLine = errors.New("not a receipt")
 func encode(r Receipt) ([]byte, error) {
 	r.Schema = Schema
 	r.Time, r.DecidedAt = r.Time.UTC(), r.DecidedAt.UTC()
+	most := MaxLine
+	if !r.Admitted {
+		most = maxRefusal
+	}
 	line, err := marshal(r)
-	if err == nil && len(line) > MaxLine {
+	if err == nil && len(line) > most {
 		line, err = marshal(r.abridge())
 	}
 	if err != nil {

@@ -27,6 +27,10 @@ const (
 	// patience is how long the lock is waited for. A writer holds it for as
 	// long as the disk takes; one that is stopped must not stop the node.
 	patience = 5 * time.Second
+
+	// maxWaiting bounds how many calls of Append wait for a disk that hangs,
+	// with those who gave up: what they ask for is kept in memory until then.
+	maxWaiting = 1024
 )
 
 // Options say how a log is kept.
@@ -115,6 +119,10 @@ func (l *Log) Append(ctx context.Context, receipts ...*Receipt) (digest.Digest, 
 	if l.closed {
 		l.mu.Unlock()
 		return "", fmt.Errorf("%w: %s: %w", ErrLog, l.dir, os.ErrClosed)
+	}
+	if len(l.waiting) >= maxWaiting {
+		l.mu.Unlock()
+		return "", fmt.Errorf("%w: %s: %d wait for the disk already", ErrLog, l.dir, maxWaiting)
 	}
 	l.waiting = append(l.waiting, b)
 	if !l.running {
