@@ -18,11 +18,12 @@ func auditCommand(stdio Stdio) *cobra.Command {
 		Short: "Prove what was decided on a node",
 		Long: `audit works on receipts: the log that a node keeps of every decision, see
 docs/receipts.md.`,
-		Example: `  plomb audit verify-log /var/lib/plomb/receipts`,
-		Args:    aCommand,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  plomb audit verify-log /var/lib/plomb/receipts
+  plomb audit history --since 24h /var/lib/plomb/receipts`,
+		Args: aCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(auditVerifyLogCommand(stdio))
+	cmd.AddCommand(auditVerifyLogCommand(stdio), auditHistoryCommand(stdio))
 	return cmd
 }
 
@@ -49,32 +50,48 @@ Exit status: 0 the log is whole, 1 something speaks against it, 2 it could not b
 checked, 64 wrong usage.`,
 		Example: `  plomb audit verify-log /var/lib/plomb/receipts
   plomb audit verify-log --key receipts.pub --checkpoints kept.jsonl --output json ./copy`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("give one DIR with receipts, not %d", len(args))
-			}
-			return nil
-		},
+		Args: aLog,
 		RunE: func(_ *cobra.Command, args []string) error { return f.run(args[0], stdio) },
 	}
+	f.register(cmd)
+	return cmd
+}
+
+// aLog wants one folder.
+func aLog(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("give one DIR with receipts, not %d", len(args))
+	}
+	return nil
+}
+
+func (f *verifyLogFlags) register(cmd *cobra.Command) {
 	registerForm(cmd, &f.form)
 	cmd.Flags().StringArrayVar(&f.keys, "key", nil, "`FILE` with a public key in PEM that checkpoints must be signed with; may be repeated")
 	cmd.Flags().StringVar(&f.checkpoints, "checkpoints", "", "`FILE` of checkpoints that was kept elsewhere")
 	_ = cmd.MarkFlagFilename("checkpoints", "jsonl")
-	return cmd
 }
 
-func (f *verifyLogFlags) run(dir string, stdio Stdio) error {
+// checker is what the flags ask for.
+func (f *verifyLogFlags) checker() (receipt.Checker, error) {
 	if err := checkForm(f.form); err != nil {
-		return err
+		return receipt.Checker{}, err
 	}
 	checker := receipt.Checker{Against: f.checkpoints}
 	for _, path := range f.keys {
 		key, err := receipt.ReadPublicKey(path)
 		if err != nil {
-			return fmt.Errorf("--key: %w", err)
+			return checker, fmt.Errorf("--key: %w", err)
 		}
 		checker.Keys = append(checker.Keys, key)
+	}
+	return checker, nil
+}
+
+func (f *verifyLogFlags) run(dir string, stdio Stdio) error {
+	checker, err := f.checker()
+	if err != nil {
+		return err
 	}
 	report, err := checker.Check(dir)
 	if err != nil {
@@ -94,6 +111,13 @@ func (f *verifyLogFlags) print(r receipt.Report, stdio Stdio) error {
 		return printJSON(stdio.Out, r)
 	}
 	p := newPage(stdio)
+	p.log(r, len(f.keys) > 0)
+	_, err := fmt.Fprintln(stdio.Out, soundness(r))
+	return errors.Join(p.err, err)
+}
+
+// log is what was found out about a log.
+func (p *page) log(r receipt.Report, keys bool) {
 	for _, fault := range r.Faults {
 		p.line(0, "fault", "%s: %s [%s]", fault.Where(), fault.Reason, fault.Code)
 	}
@@ -108,13 +132,15 @@ func (f *verifyLogFlags) print(r receipt.Report, stdio Stdio) error {
 		p.line(0, "from", "%s to %s", r.First.Format(time.RFC3339), r.Last.Format(time.RFC3339))
 		p.line(0, "head", "%s", r.Head)
 	}
-	p.line(0, "checkpoints", "%s", sealed(r, len(f.keys) > 0))
-	verdict := "whole: every receipt follows the one before"
-	if !r.Sound() {
-		verdict = fmt.Sprintf("not whole: %d %s", len(r.Faults)+r.More, plural("fault", len(r.Faults)+r.More))
+	p.line(0, "checkpoints", "%s", sealed(r, keys))
+}
+
+// soundness is the verdict on a log.
+func soundness(r receipt.Report) string {
+	if r.Sound() {
+		return "whole: every receipt follows the one before"
 	}
-	_, err := fmt.Fprintln(stdio.Out, verdict)
-	return errors.Join(p.err, err)
+	return fmt.Sprintf("not whole: %d %s", len(r.Faults)+r.More, plural("fault", len(r.Faults)+r.More))
 }
 
 // sealed says how much of a log checkpoints vouch for.
