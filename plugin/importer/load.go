@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/containerd/containerd/v2/client"
@@ -71,6 +72,31 @@ func (a *archive) children(parent digest.Digest, found map[digest.Digest]bool) e
 		}
 	}
 	return nil
+}
+
+// runs tells that a container could be made of what lies beside an image as its
+// evidence, which nobody has verified: it has layers of a file system, or cannot
+// be looked into. seen are the documents that were.
+func (a *archive) runs(dgst digest.Digest, seen map[digest.Digest]bool) bool {
+	if seen[dgst] {
+		return false
+	}
+	seen[dgst] = true
+	if a.blobs[dgst] > maxDocument {
+		return true
+	}
+	var doc struct {
+		Layers    []ocispec.Descriptor `json:"layers"`
+		Manifests []ocispec.Descriptor `json:"manifests"`
+	}
+	if a.document(dgst, &doc) != nil {
+		return true
+	}
+	return slices.ContainsFunc(doc.Layers, func(d ocispec.Descriptor) bool { return images.IsLayerType(d.MediaType) }) ||
+		slices.ContainsFunc(doc.Manifests, func(d ocispec.Descriptor) bool {
+			_, there := a.blobs[d.Digest]
+			return there && a.runs(d.Digest, seen)
+		})
 }
 
 // document reads a manifest or an index.
@@ -139,7 +165,7 @@ func (a *archive) listed(chosen []choice) []ocispec.Descriptor {
 		}
 		for _, d := range a.index.Manifests {
 			// A list of referrers is made anew: see referrers.
-			if tag := tagOf(d); evidenceTag.MatchString(tag) && strings.Contains(tag, ".") && a.blobs[d.Digest] > 0 && isManifest(d.MediaType) {
+			if tag := tagOf(d); evidenceTag.MatchString(tag) && strings.Contains(tag, ".") && a.blobs[d.Digest] > 0 && isManifest(d.MediaType) && !a.runs(d.Digest, map[digest.Digest]bool{}) {
 				add(d, reference.TrimNamed(named).String()+":"+tag)
 			}
 		}
@@ -202,7 +228,7 @@ func (a *archive) listOf(ctx context.Context, location evidence.Location, subjec
 	}
 	var list []ocispec.Descriptor
 	for _, d := range found {
-		if _, there := a.blobs[d.Digest]; !there || !isManifest(d.MediaType) {
+		if _, there := a.blobs[d.Digest]; !there || !isManifest(d.MediaType) || a.runs(d.Digest, map[digest.Digest]bool{}) {
 			continue
 		}
 		if err := a.reach(d, wanted); err != nil {
