@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -122,7 +123,7 @@ func (p *proof) receipts() {
 func (p *proof) agent(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	s, err := control.New(p.Settings.Control()).Status(ctx)
+	s, err := p.agentStatus(ctx)
 	if err != nil {
 		c := Check{ID: CheckAgent, Status: Fail, Detail: "the agent does not answer: containers are not checked when they are created, and each pull is verified anew", Remedy: "start plomb agent", at: containerd.AtCreate}
 		if p.notAtCreate() {
@@ -135,9 +136,37 @@ func (p *proof) agent(ctx context.Context) {
 	case p.notAtCreate() || s.NRI.Connected:
 		p.add(Check{ID: CheckAgent, Status: Pass, Detail: fmt.Sprintf("the agent answers, version %s, since %s", s.Version, s.Since.UTC().Format(time.RFC3339))})
 	default:
-		p.add(Check{ID: CheckAgent, Status: Fail, Detail: "the agent is not connected to containerd's NRI: " + s.NRI.Error, Remedy: "nri.socket of " + p.Settings.Config + " has to be " + p.facts.NRISocket, at: containerd.AtCreate})
+		p.add(Check{ID: CheckAgent, Status: Fail, Detail: "the agent is " + cmp.Or(s.NRI.Error, "not connected to containerd's NRI"), Remedy: p.connectRemedy(), at: containerd.AtCreate})
 	}
 	for _, fault := range s.Faults {
 		p.add(Check{ID: CheckAgent, Status: Warn, Detail: "the agent says: " + fault})
 	}
+}
+
+// reconnect is how long an agent may take to find a containerd that was just
+// restarted: it tries once a second at the least.
+const reconnect = 3 * time.Second
+
+// agentStatus asks the agent, again for a while if it has lost containerd.
+func (p *proof) agentStatus(ctx context.Context) (control.Status, error) {
+	agent := control.New(p.Settings.Control())
+	for deadline := time.Now().Add(reconnect); ; {
+		s, err := agent.Status(ctx)
+		if err != nil || s.NRI.Connected || p.notAtCreate() || time.Now().After(deadline) {
+			return s, err
+		}
+		select {
+		case <-ctx.Done():
+			return s, nil
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// connectRemedy says what connects the agent, as far as a configuration can.
+func (p *proof) connectRemedy() string {
+	if want := p.facts.NRISocket; want != "" && want != p.Settings.Node.NRI.Socket {
+		return "nri.socket of " + p.Settings.Config + " has to be " + want
+	}
+	return "restart plomb agent, and look at what it logs"
 }

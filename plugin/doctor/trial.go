@@ -179,6 +179,9 @@ func (t *trial) refused(ctx context.Context, err error) Check {
 	case err == nil:
 		c.Status, c.Detail = Fail, "a container was created of an unsigned image that was imported"
 		c.Remedy = "see the agent's status with plomb node status"
+		if t.lenient() {
+			c.Detail, c.Remedy = c.Detail+"; the node does not enforce", ""
+		}
 	case ctx.Err() != nil || gone(err):
 		c.Status, c.Detail = Unknown, "the creation of a container did not come to an end: "+reason(err)
 	case missingPlugin(err):
