@@ -70,8 +70,8 @@ func (p programs) run(ctx context.Context, c command) ([]byte, error) {
 	return stdout.buf.Bytes(), fmt.Errorf("%w: %s: %w; run it by hand to see why", ErrProgram, c.path, err)
 }
 
-// checkProgram refuses what somebody other than its owner could have put there:
-// it is about to run as root.
+// checkProgram refuses what somebody other than root and this user could have
+// put there: it is about to run as root.
 func checkProgram(path string) error {
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("%w: %s is no absolute path", ErrProgram, path)
@@ -80,11 +80,14 @@ func checkProgram(path string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrProgram, err)
 	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
 	switch mode := info.Mode(); {
 	case !mode.IsRegular() || mode&0o111 == 0:
 		return fmt.Errorf("%w: %s is no program", ErrProgram, path)
 	case mode&0o022 != 0:
 		return fmt.Errorf("%w: %s can be changed by others than its owner: chmod go-w it", ErrProgram, path)
+	case !ok || owner.Uid != 0 && int(owner.Uid) != os.Geteuid():
+		return fmt.Errorf("%w: %s belongs to another user: chown it to root", ErrProgram, path)
 	}
 	return nil
 }
