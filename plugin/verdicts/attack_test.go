@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -113,4 +114,49 @@ func TestAFolderOfOthersIsNotBelieved(t *testing.T) {
 	require.NoError(t, os.Symlink(dir, link))
 	_, err = Open(link, Options{})
 	require.ErrorContains(t, err, link)
+}
+
+// A file that somebody else can have written is no verdict, whatever it says:
+// its checksum is no signature.
+func TestFilesOfOthers(t *testing.T) {
+	for what, spoil := range map[string]func(t *testing.T, path string){
+		"others can write": func(t *testing.T, path string) { require.NoError(t, os.Chmod(path, 0o602)) },
+		"a group can":      func(t *testing.T, path string) { require.NoError(t, os.Chmod(path, 0o620)) },
+		"a link": func(t *testing.T, path string) {
+			other := filepath.Join(t.TempDir(), "verdict")
+			require.NoError(t, os.Rename(path, other))
+			require.NoError(t, os.Symlink(other, path))
+		},
+	} {
+		for _, restart := range []bool{false, true} {
+			dir := t.TempDir()
+			s, f := open(t, dir)
+			s.Put(inUse, decided(decision.Allow), false)
+			spoil(t, filepath.Join(dir, idOf(inUse.Policy, name, image)))
+			if restart {
+				s, f = open(t, dir)
+			}
+			require.Nil(t, s.Get(inUse, name, image, noon), what)
+			require.Len(t, f.list, 1, what)
+			require.ErrorIs(t, f.list[0], ErrCorrupt, what)
+		}
+	}
+}
+
+// What cannot be read for want of file descriptors is there as soon as it can.
+func TestShortOfDescriptors(t *testing.T) {
+	require.True(t, short(&os.PathError{Op: "open", Err: syscall.EMFILE}))
+	require.False(t, short(os.ErrNotExist))
+	dir := t.TempDir()
+	s, f := open(t, dir)
+	s.Put(inUse, decided(decision.Allow), false)
+	var old syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old))
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 3, Max: old.Max}))
+	got := s.Get(inUse, name, image, noon)
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old))
+	require.Nil(t, got)
+	require.Len(t, f.list, 1)
+	require.NotErrorIs(t, f.list[0], ErrCorrupt)
+	require.NotNil(t, s.Get(inUse, name, image, noon))
 }

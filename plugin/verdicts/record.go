@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
 
 	"github.com/opencontainers/go-digest"
 
@@ -81,7 +84,10 @@ func parse(data []byte) (record, error) {
 }
 
 func readRecord(path string) (record, error) {
-	data, err := limit.ReadFile(path, maxRecord)
+	data, err := readOwn(path)
+	if short(err) {
+		return record{}, fmt.Errorf("verdicts: %w", err)
+	}
 	if err != nil {
 		return record{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
@@ -90,6 +96,35 @@ func readRecord(path string) (record, error) {
 		return r, fmt.Errorf("%s: %w", path, err)
 	}
 	return r, nil
+}
+
+// readOwn reads a file that nobody else can have written, and no link to one.
+func readOwn(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("it is no regular file")}
+	case !ok || int(stat.Uid) != os.Geteuid():
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("it belongs to another user")}
+	case info.Mode().Perm()&0o022 != 0:
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("others can write to it")}
+	}
+	return limit.ReadAll(f, maxRecord)
+}
+
+// short tells that the process or the machine is short of something, which says
+// nothing about the file.
+func short(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 func writeRecord(path string, r record) error {

@@ -141,6 +141,9 @@ func (s *Store) load(name string) {
 	}
 	if err != nil {
 		s.opts.Fault(err)
+		if !errors.Is(err, ErrCorrupt) {
+			return
+		}
 		if err := os.Remove(path); err != nil {
 			s.opts.Fault(fmt.Errorf("verdicts: %w", err))
 		}
@@ -238,7 +241,9 @@ func (s *Store) read(i *item, b Basis, now time.Time) *decision.Decision {
 		s.mu.Unlock()
 		if current { // and not replaced since
 			s.opts.Fault(err)
-			s.forget(i)
+			if errors.Is(err, ErrCorrupt) {
+				s.forget(i)
+			}
 		}
 		return nil
 	}
