@@ -55,7 +55,7 @@ func (d Detached) Start(ctx context.Context, u Unit) error {
 	if err := d.Stop(ctx); err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(d.Dir, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(filepath.Join(d.Dir, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAgent, err)
 	}
@@ -126,9 +126,22 @@ func (d Detached) Says(action string) []string {
 
 func (d Detached) pidFile() string { return filepath.Join(d.Dir, "agent.pid") }
 
-// started is the process that Start left a note of.
+// started is the process that Start left a note of. A note that somebody else
+// could have left is none: who it names is about to be killed.
 func (d Detached) started() (pid int, started uint64, ok bool) {
-	data, err := limit.ReadFile(d.pidFile(), 100)
+	f, err := os.OpenFile(d.pidFile(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return 0, 0, false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 {
+		return 0, 0, false
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Geteuid() {
+		return 0, 0, false
+	}
+	data, err := limit.ReadAll(f, 100)
 	if err != nil {
 		return 0, 0, false
 	}
