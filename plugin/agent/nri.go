@@ -319,8 +319,9 @@ func (c *containers) targets(ctx context.Context, of nri.Container) []digest.Dig
 	return first(list, maxTargets)
 }
 
-// names are what the image is called on the node, the one that the runtime gave
-// first.
+// names are what the image is called on the node, those first that a policy is
+// about: others could be anybody's, and as many as he likes. Of these the one
+// that the runtime gave is the first.
 func (c *containers) names(ctx context.Context, of nri.Container, target digest.Digest) []string {
 	found, err := c.store.Names(ctx, target)
 	if err != nil {
@@ -329,7 +330,18 @@ func (c *containers) names(ctx context.Context, of nri.Container, target digest.
 	if of.Name != "" {
 		found = slices.Insert(found, 0, of.Name)
 	}
-	return first(found, maxNames)
+	set := c.gate.inForce(of.Name).policy
+	welcome, others := []string{}, []string{}
+	for _, name := range found {
+		if set != nil {
+			if _, err := set.Select(name, target); err != nil {
+				others = append(others, name)
+				continue
+			}
+		}
+		welcome = append(welcome, name)
+	}
+	return first(append(welcome, others...), maxNames)
 }
 
 // first are the first different ones.
