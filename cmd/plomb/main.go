@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
@@ -64,12 +65,21 @@ func Main(ctx context.Context, args []string, stdio Stdio) int {
 	case errors.As(err, &status):
 		return int(status)
 	case errors.Is(err, errFailed):
-		fmt.Fprintf(stdio.Err, "plomb: %v\n", err)
+		fmt.Fprintf(stdio.Err, "plomb: %v%s\n", err, rootHint(err, os.Geteuid()))
 		return exitUndecided
 	}
 	// Everything else is cobra's: an unknown command, flag or argument.
 	fmt.Fprintf(stdio.Err, "plomb: %v\nTry '%s --help'.\n", err, used.CommandPath())
 	return exitUsage
+}
+
+// rootHint is what to do about a file that only somebody else may use: what is on
+// a node is root's.
+func rootHint(err error, uid int) string {
+	if uid == 0 || !errors.Is(err, fs.ErrPermission) {
+		return ""
+	}
+	return "; try it as root"
 }
 
 func newCommand(stdio Stdio) *cobra.Command {

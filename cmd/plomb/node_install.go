@@ -89,7 +89,7 @@ func (f *nodeInstallFlags) run(cmd *cobra.Command, stdio Stdio) error {
 	if f.dryRun || f.noDoctor {
 		return nil
 	}
-	return prove(cmd, n)
+	return prove(cmd, n, stdio)
 }
 
 // changeFailed is how a change of the node ends: refused, failed or done.
@@ -109,7 +109,7 @@ func changeFailed(err error, stdio Stdio) error {
 
 // prove runs plomb node doctor. A node that does not enforce cannot pass, and
 // does not have to.
-func prove(cmd *cobra.Command, n *node.Node) error {
+func prove(cmd *cobra.Command, n *node.Node, stdio Stdio) error {
 	for _, doctor := range cmd.Parent().Commands() {
 		if doctor.Name() != "doctor" || doctor.RunE == nil {
 			continue
@@ -117,6 +117,7 @@ func prove(cmd *cobra.Command, n *node.Node) error {
 		doctor.SetContext(cmd.Context())
 		err := doctor.RunE(doctor, nil)
 		if state, _ := admission.ReadMode(n.Settings.Mode()); state.Mode != admission.Enforce {
+			fmt.Fprintf(stdio.Err, "note: in mode %s nothing is refused, so this is as it should be; plomb node status tells what would be, and plomb node mode enforce goes on\n", state.Mode)
 			return nil
 		}
 		return err

@@ -63,10 +63,10 @@ func (f *nodeModeFlags) run(cmd *cobra.Command, args []string, stdio Stdio) erro
 	}
 	if len(args) == 0 {
 		state, err := admission.ReadMode(n.Settings.Mode())
-		fmt.Fprintln(stdio.Out, modeLine(state))
 		if err != nil {
 			return fmt.Errorf("%w: %w", errFailed, err)
 		}
+		fmt.Fprintln(stdio.Out, modeLine(state))
 		return nil
 	}
 	return changeFailed(n.SetMode(cmd.Context(), node.ModeOptions{

@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/plombproject/plomb/internal/limit"
@@ -65,7 +67,15 @@ func (c *Client) do(ctx context.Context, method, path string, question, answer a
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w; is plomb agent running?", ErrAgent, c.socket, err)
+		var call *url.Error // its text has an address that nobody gave
+		if errors.As(err, &call) {
+			err = call.Err
+		}
+		hint := "is plomb agent running?"
+		if errors.Is(err, fs.ErrPermission) {
+			hint = "it answers root alone"
+		}
+		return fmt.Errorf("%w: %s: %w; %s", ErrAgent, c.socket, err, hint)
 	}
 	defer resp.Body.Close()
 	data, err := limit.ReadAll(resp.Body, maxAnswer)

@@ -39,6 +39,7 @@ func TestNobodyAnswers(t *testing.T) {
 	_, err := control.New(filepath.Join(t.TempDir(), "none")).Status(t.Context())
 	require.ErrorIs(t, err, control.ErrAgent)
 	require.ErrorContains(t, err, "is plomb agent running?")
+	require.NotContains(t, err.Error(), "http://", "there is a socket, and no such address")
 }
 
 func TestAnAnswerThatIsARefusal(t *testing.T) {

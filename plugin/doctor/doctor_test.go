@@ -21,6 +21,7 @@ import (
 
 	"github.com/plombproject/plomb/plugin/admission"
 	"github.com/plombproject/plomb/plugin/canary"
+	"github.com/plombproject/plomb/plugin/containerd"
 	"github.com/plombproject/plomb/plugin/judge"
 	"github.com/plombproject/plomb/plugin/settings"
 	"github.com/plombproject/plomb/verify/decision"
@@ -146,6 +147,7 @@ func TestAnswersOfContainerd(t *testing.T) {
 }
 
 func TestAnswersAtCreate(t *testing.T) {
+	on := &trial{proof: &proof{Options: Options{Settings: node(t)}}}
 	for text, want := range map[string]Status{
 		"": Fail,
 		"failed to get NRI adjustment for container: plomb: image x refused: there is no verdict yet": Pass,
@@ -156,9 +158,9 @@ func TestAnswersAtCreate(t *testing.T) {
 		if text != "" {
 			err = status.Error(codes.Unknown, text)
 		}
-		require.Equal(t, want, (&trial{}).refused(t.Context(), err).Status, text)
+		require.Equal(t, want, on.refused(t.Context(), err).Status, text)
 	}
-	require.Equal(t, Unknown, (&trial{}).refused(t.Context(), status.Error(codes.Unavailable, "gone")).Status)
+	require.Equal(t, Unknown, on.refused(t.Context(), status.Error(codes.Unavailable, "gone")).Status)
 }
 
 func TestConclusion(t *testing.T) {
@@ -224,6 +226,27 @@ spec:
 			require.Fail(t, "not found", "%+v", r.Checks)
 		})
 	}
+}
+
+// TestNodeThatOnlyLooksOn: that containerd does not require the agent is the
+// reason on no node but one that enforces, where plomb node install has it do so.
+func TestNodeThatOnlyLooksOn(t *testing.T) {
+	p := &proof{Options: Options{Settings: node(t)}, report: &Report{}}
+	f := containerd.Finding{Setting: `plugins."io.containerd.nri.v1.nri".default_validator.enable`, Value: "false", At: containerd.AtCreate, Fatal: true}
+	p.findings([]containerd.Finding{f})
+	require.NoError(t, admission.WriteMode(p.Settings.Mode(), admission.State{Mode: admission.Audit, Since: time.Now()}))
+	p.findings([]containerd.Finding{f})
+	p.mode()
+	require.Equal(t, Fail, p.report.Checks[0].Status)
+	require.Equal(t, Warn, p.report.Checks[1].Status)
+	require.Contains(t, p.report.Checks[1].Remedy, "plomb node mode enforce")
+	p.report.Checks = p.report.Checks[1:]
+	p.report.conclude()
+	require.Equal(t, NotLive, p.report.Verdict)
+	require.Contains(t, p.report.Reason, "audit mode")
+	created := (&trial{proof: p}).refused(t.Context(), nil)
+	require.Contains(t, created.Detail, "the node does not enforce")
+	require.Empty(t, created.Remedy)
 }
 
 // TestOneProofAtATime: a second one waits, and gives up with its context.

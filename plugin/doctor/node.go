@@ -18,6 +18,9 @@ import (
 	"github.com/plombproject/plomb/verify/policy"
 )
 
+// startAgent is what brings an agent back.
+const startAgent = "systemctl start plomb-agent, or plomb node install"
+
 // node is about plomb's own files and the agent.
 func (p *proof) node(ctx context.Context) {
 	p.Progress("the node's mode, policy and agent")
@@ -49,7 +52,7 @@ func (p *proof) breakGlass() {
 	case err != nil:
 		p.add(Check{ID: CheckBreakGlass, Status: Warn, Detail: err.Error() + "; it opens nothing", Remedy: "remove " + path})
 	case glass != nil:
-		p.add(Check{ID: CheckBreakGlass, Status: Fail, Detail: "the glass is broken, every image is admitted: " + glass.String(), Remedy: "remove " + path})
+		p.add(Check{ID: CheckBreakGlass, Status: Fail, Detail: "the glass is broken, every image is admitted: " + glass.String(), Remedy: "plomb node break-glass --end"})
 	default:
 		p.add(Check{ID: CheckBreakGlass, Status: Pass, Detail: "the glass is whole"})
 	}
@@ -125,7 +128,7 @@ func (p *proof) agent(ctx context.Context) {
 	defer cancel()
 	s, err := p.agentStatus(ctx)
 	if err != nil {
-		c := Check{ID: CheckAgent, Status: Fail, Detail: "the agent does not answer: containers are not checked when they are created, and each pull is verified anew", Remedy: "start plomb agent", at: containerd.AtCreate}
+		c := Check{ID: CheckAgent, Status: Fail, Detail: "the agent does not answer: containers are not checked when they are created, and each pull is verified anew", Remedy: startAgent, at: containerd.AtCreate}
 		if p.notAtCreate() {
 			c.Status, c.Detail = Warn, "the agent does not answer: each pull is verified anew, by plomb-verifier itself"
 		}

@@ -186,7 +186,7 @@ func (t *trial) refused(ctx context.Context, err error) Check {
 		c.Status, c.Detail = Unknown, "the creation of a container did not come to an end: "+reason(err)
 	case missingPlugin(err):
 		c.Status, c.Detail = Fail, "no container can be created, because the agent is not there: "+reason(err)
-		c.Remedy = "start plomb agent"
+		c.Remedy = startAgent
 	case !byAgent(err):
 		c.Status, c.Detail = Fail, "a container of an unsigned image was not created, and not because of plomb: "+reason(err)
 	default:

@@ -123,7 +123,11 @@ func (r *run) finish(ctx context.Context, p *place, s *modeSwitch, verifier *Fil
 			return fmt.Errorf("%w: %w", ErrManifest, err)
 		}
 	}
-	r.progress(Event{Step: "done", Text: "leave the node in mode " + string(s.to)})
+	done := "the node is in mode "
+	if r.dry {
+		done = "leave the node in mode "
+	}
+	r.progress(Event{Step: "done", Text: done + string(s.to)})
 	return refused
 }
 

@@ -34,7 +34,7 @@ func TestInstallBeginsWithAudit(t *testing.T) {
 		"write verifiers/plomb-verifier",
 		"write etc/containerd.d/99-plomb.toml",
 		"restart",
-		"leave the node in mode audit",
+		"the node is in mode audit",
 	}, events)
 	require.Equal(t, admission.Audit, m.mode())
 	require.False(t, m.required, "a node that only looks on depends on nothing")
@@ -56,7 +56,7 @@ func TestInstallTwiceChangesNothing(t *testing.T) {
 		before := m.tree()
 		events, err := m.install(node.InstallOptions{})
 		require.NoError(t, err)
-		require.Equal(t, []string{"leave the node in mode " + string(mode)}, events)
+		require.Equal(t, []string{"the node is in mode " + string(mode)}, events)
 		require.Equal(t, without(before, "state/install.json"), without(m.tree(), "state/install.json"))
 		require.Equal(t, 1, m.restarts)
 		require.Equal(t, mode, m.mode())
@@ -86,7 +86,7 @@ func TestInstallToEnforce(t *testing.T) {
 		"write etc/containerd.d/99-plomb.toml",
 		"restart",
 		"write state/mode.json",
-		"leave the node in mode enforce",
+		"the node is in mode enforce",
 	}, events)
 	require.True(t, m.required)
 	state, err := admission.ReadMode(m.Settings.Mode())
