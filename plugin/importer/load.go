@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/images"
@@ -291,11 +292,15 @@ func put(tw *tar.Writer, name string, size int64, content io.Reader) error {
 	return err
 }
 
+// dialTimeout is how long a socket may take that is there. containerd's client
+// waits ten seconds for one that is not.
+const dialTimeout = time.Second
+
 // Containerd loads into a namespace of the containerd at a socket. The image
 // plugin of CRI sees what comes into k8s.io by itself.
 func Containerd(address, namespace string) Loader {
 	return func(ctx context.Context, archive io.Reader) error {
-		c, err := client.New(address, client.WithDefaultNamespace(namespace))
+		c, err := client.New(address, client.WithDefaultNamespace(namespace), client.WithTimeout(dialTimeout))
 		if err != nil {
 			return fmt.Errorf("containerd at %s: %w; say where it is with --address", address, err)
 		}

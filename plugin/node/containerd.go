@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/content"
@@ -51,9 +52,13 @@ func (c Containerd) Answers(ctx context.Context) error {
 	})
 }
 
+// dialTimeout is how long a socket may take that is there. containerd's client
+// waits ten seconds for one that is not.
+const dialTimeout = time.Second
+
 // with connects for one errand.
 func (c Containerd) with(ctx context.Context, do func(context.Context, *client.Client) error) (err error) {
-	cl, err := client.New(c.Address, client.WithDefaultNamespace(kubernetes))
+	cl, err := client.New(c.Address, client.WithDefaultNamespace(kubernetes), client.WithTimeout(dialTimeout))
 	if err != nil {
 		return fmt.Errorf("containerd at %s: %w", c.Address, err)
 	}
