@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -48,6 +50,9 @@ not be found out, 64 wrong usage.`,
 			opts.Progress = waiting.now
 			report, err := doctor.Prove(cmd.Context(), opts)
 			waiting.stop()
+			if errors.Is(err, context.Canceled) {
+				return fmt.Errorf("%w: interrupted: nothing is known, and nothing of the canaries is left", errFailed)
+			}
 			if err != nil {
 				return fmt.Errorf("%w: %w", errFailed, err)
 			}

@@ -84,7 +84,7 @@ func modeLine(s admission.State) string {
 	if s.Reason != "" {
 		line += ", " + s.Reason
 	}
-	if s.Probation != nil {
+	if s.Probation != nil && time.Now().Before(*s.Probation) {
 		line += ", on probation until " + s.Probation.UTC().Format(time.RFC3339)
 	}
 	return line
