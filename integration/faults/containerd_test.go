@@ -119,6 +119,33 @@ var containerdFaults = []fault{
 		},
 	},
 	{
+		name: "half of the verifier is there", pull: refused("image verifier bindir returned error"), create: works, remedy: installAgain,
+		spoil: func(n *node) func() {
+			whole := n.read(n.verifier())
+			require.NoError(n.t, os.Truncate(n.verifier(), int64(len(whole)/2)))
+			return func() {
+				n.write(n.verifier(), whole)
+				require.NoError(n.t, os.Chmod(n.verifier(), 0o755))
+			}
+		},
+	},
+	{
+		name: "the verifier is stopped", pull: works, create: works, remedy: "Nothing: containerd kills it after 10 seconds, and kubelet pulls again.",
+		spoil: func(n *node) func() {
+			i := n.image(signed)
+			came, release := n.registry.hold()
+			defer release()
+			done := n.background(i)
+			n.during(came, done)
+			for _, pid := range n.verifierPIDs() {
+				require.NoError(n.t, syscall.Kill(pid, syscall.SIGSTOP))
+			}
+			release()
+			require.ErrorContains(n.t, <-done, "image verifier bindir returned error")
+			return func() {}
+		},
+	},
+	{
 		name: "the verifier cannot be executed", pull: refused("permission denied"), create: works, remedy: installAgain,
 		spoil: func(n *node) func() {
 			require.NoError(n.t, os.Chmod(n.verifier(), 0))

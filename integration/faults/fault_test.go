@@ -29,8 +29,9 @@ type fault struct {
 	// look is for what else is to be seen while it is broken.
 	look func(n *node)
 	// open tells that containerd asks nobody about pulls, unrecorded that there
-	// can be no receipts of refusals.
-	open, unrecorded bool
+	// can be no receipts of refusals, and lost that what was written meanwhile
+	// goes when it is mended.
+	open, unrecorded, lost bool
 	// remedy is what an administrator does; empty: nothing, it passes by itself.
 	remedy string
 }
@@ -46,13 +47,11 @@ const (
 	worksKind   = "works"
 	soonKind    = "works when tried again"
 	refusedKind = "refused"
-	eitherKind  = "works, or is refused"
 )
 
 var (
-	works  = outcome{kind: worksKind}
-	soon   = outcome{kind: soonKind, reason: "there is no verdict yet"}
-	either = outcome{kind: eitherKind}
+	works = outcome{kind: worksKind}
+	soon  = outcome{kind: soonKind, reason: "there is no verdict yet"}
 	// locked is what containerd says without the agent.
 	locked = refused(`required plugin "plomb" not present`)
 )
@@ -116,7 +115,7 @@ func TestFaults(t *testing.T) {
 // endure is one row.
 func (n *node) endure(f fault) {
 	good, bad, later := n.image(signed), n.image(unsigned), n.image(signed)
-	n.ledger.open, n.ledger.unrecorded = f.open, f.unrecorded
+	n.ledger.open, n.ledger.unrecorded = f.open || f.lost, f.unrecorded
 	began, mend, mended := time.Now(), func() {}, false
 	defer func() {
 		n.t.Logf("%.1f s", time.Since(began).Seconds())

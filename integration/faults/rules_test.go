@@ -293,11 +293,13 @@ func (n *node) canary(since time.Time, last time.Duration) (mend func()) {
 	n.t.Helper()
 	key := verifytest.NewKey(n.t, "p256")
 	path := n.state("canary.json")
-	prefix := n.registry.addr + canary.Folder
-	n.write(path, string(n.document(canary.Canary{
-		Prefix: prefix, Key: string(verifytest.PublicPEM(n.t, key)), Since: since, Until: since.Add(last),
-	})))
-	i := n.imageWith(strings.TrimPrefix(canary.Folder, "/")+"app", verifytest.BundleOptions{Key: key, NoLogEntry: true, NoTimestamp: true})
-	require.Error(n.t, n.pull(i), "the canary is believed")
+	of := func(since time.Time, last time.Duration) image {
+		n.write(path, string(n.document(canary.Canary{
+			Prefix: n.registry.addr + canary.Folder, Key: string(verifytest.PublicPEM(n.t, key)), Since: since, Until: since.Add(last),
+		})))
+		return n.imageWith(strings.TrimPrefix(canary.Folder, "/")+"app", verifytest.BundleOptions{Key: key, NoLogEntry: true, NoTimestamp: true})
+	}
+	require.NoError(n.t, n.pull(of(time.Now().Add(-time.Second), time.Minute)), "a canary as it should be")
+	require.Error(n.t, n.pull(of(since, last)), "the canary is believed")
 	return func() { n.remove(path) }
 }

@@ -90,11 +90,25 @@ var stateFaults = []fault{
 		},
 	},
 	{
-		name: "the folder of the receipts is another user's", pull: refused(noReceipts), create: either, unrecorded: true,
-		remedy: "chown it to root, and check the log: `plomb audit log`.",
+		name: "the folder of the receipts is another user's", pull: refused(noReceipts), create: refused(noReceipts), unrecorded: true,
+		remedy: "chown it to root, and check the log: `plomb audit verify-log`.",
 		spoil: func(n *node) func() {
 			require.NoError(n.t, os.Chown(n.receipts(), nobody, nobody))
 			return func() { require.NoError(n.t, os.Chown(n.receipts(), 0, 0)) }
+		},
+	},
+	{
+		name: "the receipts are removed", pull: works, create: works, lost: true,
+		remedy: "Restore them. The new log goes on from the hash of the last one, which `plomb audit verify-log` tells.",
+		spoil: func(n *node) func() {
+			require.NoError(n.t, n.pull(n.known)) // so that the agent has written since it started
+			return n.aside(n.receipts())
+		},
+		look: func(n *node) {
+			report, err := receipt.CheckLog(n.receipts())
+			require.NoError(n.t, err)
+			require.Len(n.t, report.Faults, 1)
+			require.Equal(n.t, receipt.CodeChain, report.Faults[0].Code)
 		},
 	},
 	{
@@ -173,20 +187,38 @@ var stateFaults = []fault{
 		},
 	},
 	{
-		name: "another user forges a verdict", pull: works, create: works, remedy: "Find out how: the folder is root's, 0700.",
+		name: "another user has forged a verdict", pull: works, create: works, remedy: "Find out how: the folder is root's, 0700.",
 		spoil: func(n *node) func() {
-			text := n.forged(n.read(n.verdictOf(n.known)), n.known, n.stored)
-			path := n.forgedName(n.read(n.verdictOf(n.known)), n.stored)
+			text := n.read(n.verdictOf(n.known))
+			path := n.forgedName(text, n.stored)
+			// Root's would count: it is a good forgery.
+			n.restartedWith(func() { n.write(path, n.forged(text, n.known, n.stored)) })
+			require.NoError(n.t, n.create(n.stored))
+			n.restartedWith(func() { require.NoError(n.t, os.Chown(path, nobody, nobody)) })
+			return func() { require.NoFileExists(n.t, path) }
+		},
+	},
+	{
+		name: "a verdict that others can write to was forged", pull: works, create: works, remedy: "Find out how: the folder is root's, 0700.",
+		spoil: func(n *node) func() {
+			text := n.read(n.verdictOf(n.known))
+			path := n.forgedName(text, n.stored)
 			n.restartedWith(func() {
-				require.NoError(n.t, os.Chmod(n.NodeState(), 0o755))
-				require.NoError(n.t, os.Chmod(n.verdicts(), 0o777))
-				n.write(path, text)
-				require.NoError(n.t, os.Chown(path, nobody, nobody))
+				n.write(path, n.forged(text, n.known, n.stored))
+				require.NoError(n.t, os.Chmod(path, 0o666))
 			})
-			return func() {
-				require.NoError(n.t, os.Chmod(n.NodeState(), 0o700))
-				require.NoError(n.t, os.Chmod(n.verdicts(), 0o700))
-			}
+			return func() { require.NoFileExists(n.t, path) }
+		},
+	},
+	{
+		name: "others can write to the folder of the verdicts", pull: works, create: locked, remedy: "Remove it, and start the agent: what it holds proves nothing.",
+		spoil: func(n *node) func() {
+			text := n.read(n.verdictOf(n.known))
+			n.stopAgent()
+			n.write(n.forgedName(text, n.stored), n.forged(text, n.known, n.stored))
+			require.NoError(n.t, os.Chmod(n.verdicts(), 0o777))
+			n.agentRefuses("can be written by others")
+			return func() { n.remove(n.verdicts()); n.startAgent() }
 		},
 	},
 	{
