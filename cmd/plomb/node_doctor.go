@@ -51,7 +51,7 @@ not be found out, 64 wrong usage.`,
 			report, err := doctor.Prove(cmd.Context(), opts)
 			waiting.stop()
 			if errors.Is(err, context.Canceled) {
-				return fmt.Errorf("%w: interrupted: nothing is known, and nothing of the canaries is left", errFailed)
+				return fmt.Errorf("%w: interrupted: nothing was found out", errFailed)
 			}
 			if err != nil {
 				return fmt.Errorf("%w: %w", errFailed, err)
