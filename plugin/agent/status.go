@@ -67,7 +67,7 @@ func (a *agent) standing(s *control.Status) (faults []string) {
 	note(err)
 	snapshot, err := admission.ReadSnapshot(a.settings.Snapshot())
 	note(err)
-	if s.Pinned = len(snapshot.Images); !snapshot.TakenAt.IsZero() {
+	if s.Pinned = len(snapshot.Images); s.Pinned > 0 {
 		s.PinnedAt = &snapshot.TakenAt
 	}
 	return faults

@@ -55,15 +55,19 @@ func (n *Node) Pin(ctx context.Context) (*Pinning, error) {
 	return p, admission.WriteSnapshot(n.Settings.Snapshot(), p.Snapshot)
 }
 
-// Unpin removes the snapshot. It tells whether there was one.
+// Unpin takes the snapshot back. It tells whether there was one. An empty one
+// stays: what takes one on nodes that have never had any must not take another.
 func (n *Node) Unpin(ctx context.Context) (bool, error) {
 	if _, err := os.Lstat(n.Settings.Snapshot()); errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if old, err := admission.ReadSnapshot(n.Settings.Snapshot()); err == nil && len(old.Images) == 0 {
 		return false, nil
 	}
 	if err := n.changed(ctx, "snapshot", "no image is pinned any more"); err != nil {
 		return false, err
 	}
-	return true, remove(n.Settings.Snapshot())
+	return true, admission.WriteSnapshot(n.Settings.Snapshot(), admission.Snapshot{TakenAt: n.Now().UTC(), Images: []admission.Pinned{}})
 }
 
 // changed writes the receipt of a change that lets nothing in by itself: it is
