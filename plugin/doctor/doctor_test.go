@@ -5,6 +5,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
@@ -123,17 +125,18 @@ func TestAnswersOfContainerd(t *testing.T) {
 		asked            bool
 		unsigned, signed Status
 	}{
-		"pulled, and nobody asked":   {nil, false, Fail, Fail},
-		"pulled, though asked":       {nil, true, Fail, Pass},
-		"refused by plomb":           {refused, true, Pass, Fail},
-		"refused without a look":     {refused, false, Fail, Fail},
-		"refused by another":         {status.Error(codes.Unknown, "verifier cosign rejected image (exit code 1): no"), true, Fail, Fail},
-		"another exit status":        {status.Error(codes.Unknown, "verifier plomb-verifier rejected image (exit code 2): no"), true, Fail, Fail},
-		"cannot be run":              {status.Error(codes.Unknown, "failed to call verifier plomb-verifier"), false, Fail, Fail},
-		"containerd is gone":         {status.Error(codes.Unavailable, "gone"), false, Unknown, Unknown},
-		"no CRI":                     {status.Error(codes.Unimplemented, "unknown service"), false, Unknown, Unknown},
-		"interrupted":                {context.Canceled, true, Unknown, Unknown},
-		"interrupted, over a socket": {status.Error(codes.DeadlineExceeded, "late"), true, Unknown, Unknown},
+		"pulled, and nobody asked":    {nil, false, Fail, Fail},
+		"pulled, though asked":        {nil, true, Fail, Pass},
+		"refused by plomb":            {refused, true, Pass, Fail},
+		"refused without a look":      {refused, false, Fail, Fail},
+		"refused by another":          {status.Error(codes.Unknown, "verifier cosign rejected image (exit code 1): no"), true, Fail, Fail},
+		"another exit status":         {status.Error(codes.Unknown, "verifier plomb-verifier rejected image (exit code 2): no"), true, Fail, Fail},
+		"cannot be run":               {status.Error(codes.Unknown, "failed to call verifier plomb-verifier"), false, Fail, Fail},
+		"containerd is gone":          {status.Error(codes.Unavailable, "gone"), false, Unknown, Unknown},
+		"containerd's client says so": {fmt.Errorf("dial: %w", errdefs.ErrUnavailable), false, Unknown, Unknown},
+		"no CRI":                      {status.Error(codes.Unimplemented, "unknown service"), false, Unknown, Unknown},
+		"interrupted":                 {context.Canceled, true, Unknown, Unknown},
+		"interrupted, over a socket":  {status.Error(codes.DeadlineExceeded, "late"), true, Unknown, Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			img := &image{repository: "r"}

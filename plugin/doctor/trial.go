@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -239,7 +240,8 @@ func gone(err error) bool {
 	case codes.Unavailable, codes.Canceled, codes.DeadlineExceeded, codes.Unimplemented:
 		return true
 	}
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	// containerd's own client has translated the status (errgrpc).
+	return errdefs.IsUnavailable(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // reason is the runtime's own text.
