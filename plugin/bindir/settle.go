@@ -47,7 +47,7 @@ func (r Recorder) Settle(ctx context.Context, at receipt.Point, j Judgement, sub
 	rec.Note = decision.OneLine(out.Note)
 	rec.Verifier, rec.Cached = r.Verifier, j.Cached
 	if err := r.record(ctx, &rec); err != nil {
-		return unrecorded(out, err)
+		return r.unrecorded(out, err, now)
 	}
 	return out
 }
@@ -71,9 +71,15 @@ func (r Recorder) record(ctx context.Context, rec *receipt.Receipt) error {
 }
 
 // unrecorded is what becomes of an outcome that there is no receipt of.
-func unrecorded(out admission.Outcome, err error) admission.Outcome {
+func (r Recorder) unrecorded(out admission.Outcome, err error, now time.Time) admission.Outcome {
 	out.Faults = append(out.Faults, err)
 	if !out.Admitted || !out.Enforced() {
+		return out
+	}
+	// The rules do not look at it for what is allowed. Whoever breaks the glass
+	// because of a full disk means these images too.
+	if glass, _ := admission.ReadBreakGlass(r.Rules.BreakGlass, now); glass != nil {
+		out.By, out.Note = admission.ByBreakGlass, glass.String()
 		return out
 	}
 	d := *out.Decision

@@ -162,9 +162,12 @@ func TestNoReceiptNoAdmission(t *testing.T) {
 	require.NoError(t, admission.WriteBreakGlass(n.settings(t).BreakGlass(), admission.BreakGlass{
 		Reason: "disk", Since: time.Now().Add(-time.Minute), Until: time.Now().Add(time.Hour),
 	}))
-	status, reason = n.call(t, name, n.image(t, nil))
-	require.Equal(t, 0, status, reason)
-	require.Contains(t, n.log, "the node is at fault")
+	for what, image := range map[string]digest.Digest{"unsigned": n.image(t, nil), "allowed": good} {
+		status, reason = n.call(t, name, image)
+		require.Equal(t, 0, status, what, reason)
+		require.Contains(t, reason, "the glass is broken (disk", what)
+		require.Contains(t, n.log, "the node is at fault", what)
+	}
 }
 
 // stuck is a log on a disk that does not answer.
