@@ -69,7 +69,7 @@ TimeoutStopSec=10
 # the one that the kernel should end first.
 MemoryMax=256M
 OOMScoreAdjust=-900
-TasksMax=256
+TasksMax=1024
 
 # It reads policies and credentials, talks to registries and to containerd's
 # sockets, and writes to these folders. It needs no capability: all are root's.
