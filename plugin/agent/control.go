@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -80,7 +78,7 @@ func serveControl(ctx context.Context, l net.Listener, h http.Handler) error {
 		Handler: h, ReadTimeout: controlTime, WriteTimeout: controlTime, IdleTimeout: controlTime,
 		MaxHeaderBytes: maxQuestion, ErrorLog: silent(),
 	}
-	return serveHTTP(ctx, server, &callers{Listener: l, open: make(chan struct{}, maxOperators), may: peer})
+	return serveHTTP(ctx, server, &callers{Listener: l, open: make(chan struct{}, maxOperators), may: relay.CheckPeer})
 }
 
 // callers lets in who may, and not too many.
@@ -126,32 +124,6 @@ func newCaller(conn net.Conn, open chan struct{}) *caller {
 func (c *caller) Close() error {
 	defer c.done()
 	return c.Conn.Close()
-}
-
-// peer demands that the process at the other end is root's or this user's.
-func peer(conn net.Conn) error {
-	unix, ok := conn.(*net.UnixConn)
-	if !ok {
-		return fmt.Errorf("%w: %T", relay.ErrPeer, conn)
-	}
-	raw, err := unix.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var cred *syscall.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) {
-		cred, credErr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
-	}); err != nil {
-		return err
-	}
-	if credErr != nil {
-		return credErr
-	}
-	if cred.Uid != 0 && int(cred.Uid) != os.Geteuid() {
-		return fmt.Errorf("%w: it is user %d", relay.ErrPeer, cred.Uid)
-	}
-	return nil
 }
 
 // asked answers a question on the control socket.

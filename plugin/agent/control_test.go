@@ -78,7 +78,7 @@ func TestControlRefusesOtherUsersAndTooMany(t *testing.T) {
 	accepted, err := inner.Accept()
 	require.NoError(t, err)
 	defer accepted.Close()
-	require.ErrorIs(t, peer(accepted), relay.ErrPeer)
+	require.ErrorIs(t, relay.CheckPeer(accepted), relay.ErrPeer)
 
 	w := newWorld(t)
 	c := w.serveOperators()

@@ -13,8 +13,8 @@ import (
 // ErrPeer reports a caller that may not ask.
 var ErrPeer = errors.New("caller is neither root nor the agent's user")
 
-// checkPeer demands that the process at the other end is root's or this user's.
-func checkPeer(conn net.Conn) error {
+// CheckPeer demands that the process at the other end is root's or this user's.
+func CheckPeer(conn net.Conn) error {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return fmt.Errorf("%w: %T has no file", ErrPeer, conn)

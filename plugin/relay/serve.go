@@ -107,7 +107,7 @@ func (s *server) accept(ctx, calls context.Context, l net.Listener) error {
 
 // welcome tells the caller, if it may ask, that somebody is there.
 func (s *server) welcome(conn net.Conn) error {
-	if err := checkPeer(conn); err != nil {
+	if err := CheckPeer(conn); err != nil {
 		return err
 	}
 	if err := conn.SetWriteDeadline(time.Now().Add(replyTime)); err != nil {
