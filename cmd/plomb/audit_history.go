@@ -127,7 +127,7 @@ func (p *page) event(e receipt.Event) {
 	text := e.Reason
 	switch {
 	case e.Before:
-		text += " (before, and in force then)"
+		text += " (before, the last one until then)"
 	case e.What == "self-test" && e.Times > 1:
 		text = fmt.Sprintf("%s, %d times until %s", text, e.Times, stamp(*e.Last))
 	case e.What == "gap":

@@ -17,6 +17,9 @@ const HistorySchema = "https://plombproject.github.io/receipt-history/v1"
 // say enough.
 const maxEvents = 10_000
 
+// longestGlass is how long a glass may be broken: package admission's limit.
+const longestGlass = 12 * time.Hour
+
 // A History is what a log tells of the enforcement on a node, for people who
 // were not there.
 type History struct {
@@ -50,7 +53,7 @@ type Event struct {
 	Effective *bool      `json:"effective,omitempty"`
 	Times     int        `json:"times,omitempty"`
 	Last      *time.Time `json:"last,omitempty"`
-	// Before tells that it is older than Since, and was in force then.
+	// Before tells that it is older than Since, and the last of its kind.
 	Before bool `json:"before,omitempty"`
 }
 
@@ -113,8 +116,9 @@ func (c Checker) History(dir string, span Span) (History, error) {
 type teller struct {
 	history *History
 	span    Span
-	// standing is the last change of mode before the span.
-	standing *Event
+	// standing is what held when the span began: the last change of mode, and of
+	// the glass.
+	standing, glass *Event
 	// tested is the time of the last self-test, in a mode that is proved.
 	tested time.Time
 	// open tells that the last event is a row of self-tests that may go on.
@@ -127,8 +131,12 @@ func (t *teller) read(r *Receipt) {
 	}
 	e := Event{Node: r.Node, What: r.Name, Time: r.Time, Mode: r.Mode, Reason: r.Reason}
 	if r.Time.Before(t.span.Since) {
-		if r.Point == Mode && r.Name == "mode" {
-			e.Before = true
+		e.Before = true
+		switch {
+		case r.Point != Mode:
+		case r.Name == "break-glass":
+			t.glass = &e
+		case r.Name != "snapshot":
 			t.standing = &e
 		}
 		return
@@ -149,8 +157,12 @@ func (t *teller) read(r *Receipt) {
 func (t *teller) begin() {
 	if t.standing != nil {
 		t.add(*t.standing)
-		t.standing = nil
 	}
+	// No glass stays broken for longer.
+	if t.glass != nil && t.span.Since.Sub(t.glass.Time) < longestGlass {
+		t.add(*t.glass)
+	}
+	t.standing, t.glass = nil, nil
 }
 
 // end says so of a span without any receipt, and whether self-tests ended early.

@@ -90,7 +90,21 @@ func TestHistoryOfASpan(t *testing.T) {
 
 	h, err = Checker{}.History(dir, Span{Since: at(3 * time.Hour), Until: at(5 * time.Hour), Gap: time.Hour})
 	require.NoError(t, err)
-	require.Equal(t, []string{"12:00 mode enforce, was audit", "15:00 gap no self-test for 2h0m0s"}, told(h))
+	require.Equal(t, []string{
+		"12:00 mode enforce, was audit", "12:25 break-glass the glass is broken: INC-1", "15:00 gap no self-test for 2h0m0s",
+	}, told(h))
+
+	h, err = Checker{}.History(dir, Span{Since: at(13 * time.Hour), Until: at(14 * time.Hour)})
+	require.NoError(t, err)
+	require.Equal(t, []string{"12:00 mode enforce, was audit"}, told(h), "no glass is broken for so long")
+
+	l := open(t, dir, Options{})
+	_, err = l.Append(t.Context(), &Receipt{Time: at(13 * time.Hour), DecidedAt: noon, Node: "node-1", Point: Mode, Name: "uninstall", Verdict: decision.Allow, Admitted: true, By: "administrator", Reason: "plomb is taken off the node"})
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	h, err = Checker{}.History(dir, Span{Since: at(14 * time.Hour)})
+	require.NoError(t, err)
+	require.Equal(t, []string{"01:00 uninstall plomb is taken off the node"}, told(h))
 
 	h, err = Checker{}.History(dir, Span{})
 	require.NoError(t, err)
