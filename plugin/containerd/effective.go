@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,12 +53,12 @@ func Running(ctx context.Context, address string) (Daemon, error) {
 	}
 	d.PID = pid
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	d.Program = program(proc)
 	data, err := limit.ReadFile(filepath.Join(proc, "cmdline"), maxArguments)
 	if err != nil {
 		return d, fmt.Errorf("%w: its command line: %w", ErrConfig, err)
 	}
-	d.Config = configOf(strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00"))
+	args := strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00")
+	d.Program, d.Config = program(proc, args[0]), configOf(args)
 	if !filepath.IsAbs(d.Config) {
 		dir, err := os.Readlink(filepath.Join(proc, "cwd"))
 		if err != nil {
@@ -100,9 +101,16 @@ func peer(ctx context.Context, address string) (int, error) {
 
 // program is the path of the executable, or the process' own view of it where
 // there is another file, or none, at that path now.
-func program(proc string) string {
+//
+// An agent without capabilities may not look at the executable of a process that
+// has some (proc(5), PTRACE_MODE_READ_FSCREDS): it takes the name that containerd
+// was started by, which systemd has as a path.
+func program(proc, name string) string {
 	exe := filepath.Join(proc, "exe")
 	path, err := os.Readlink(exe)
+	if errors.Is(err, os.ErrPermission) && isOurs(name) {
+		return name
+	}
 	if err != nil {
 		return exe
 	}
@@ -115,6 +123,17 @@ func program(proc string) string {
 		return exe
 	}
 	return path
+}
+
+// isOurs tells that name is the path of a program that only root, or the user
+// that asks, can change. The process itself has chosen the name.
+func isOurs(name string) bool {
+	info, err := os.Stat(name)
+	if err != nil || !filepath.IsAbs(name) || !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (stat.Uid == 0 || int(stat.Uid) == os.Geteuid())
 }
 
 // configOf finds the configuration on containerd's command line, on which it is

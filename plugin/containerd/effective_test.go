@@ -70,3 +70,23 @@ func TestEffective(t *testing.T) {
 	_, err = containerd.Effective(t.Context(), "/nowhere", program, config)
 	require.ErrorContains(t, err, "more than")
 }
+
+// containerd's own word for its program is believed only where nobody but root
+// could have put another one there.
+func TestNameOfTheProgram(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+		require.NoError(t, os.Chmod(path, mode))
+		return path
+	}
+	require.True(t, containerd.IsOurs(at("containerd", 0o755)))
+	require.False(t, containerd.IsOurs(at("group's", 0o775)))
+	require.False(t, containerd.IsOurs(at("everybody's", 0o757)))
+	require.False(t, containerd.IsOurs(dir))
+	require.False(t, containerd.IsOurs(filepath.Join(dir, "absent")))
+	t.Chdir(dir)
+	require.False(t, containerd.IsOurs("containerd"), "relative to whose folder?")
+	require.False(t, containerd.IsOurs(""))
+}

@@ -4,3 +4,6 @@ package containerd
 
 // ConfigOf is configOf for tests.
 var ConfigOf = configOf
+
+// IsOurs tells whether a name that a process chose may be run.
+var IsOurs = isOurs
