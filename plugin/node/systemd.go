@@ -60,7 +60,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 NotifyAccess=main
-ExecStart=%[1]s agent
+%[5]sExecStart=%[1]s agent
 %[2]sRestart=always
 RestartSec=1
 WatchdogSec=30
@@ -75,6 +75,10 @@ TasksMax=1024
 # sockets, and writes to these folders. It needs no capability: all are root's.
 UMask=0077
 ProtectSystem=strict
+# By itself strict spares /run here: ProtectKernelTunables and others imply
+# MountAPIVFS, which mounts /run for the unit, and that is left writable. The
+# sockets and pid files of all other daemons are there.
+ReadOnlyPaths=/run
 ReadWritePaths=%[3]s
 %[4]sCapabilityBoundingSet=
 AmbientCapabilities=
@@ -110,19 +114,25 @@ WantedBy=multi-user.target
 
 // Files are the agent's unit.
 func (s Systemd) Files(u Unit) []File {
-	var env, folders strings.Builder
+	var env, folders, prepare strings.Builder
 	for _, pair := range u.Environment {
 		fmt.Fprintf(&env, "Environment=%s\n", unitWord(pair))
 	}
 	// systemd makes folders of its own again at each start.
 	if u.Run == "/run/plomb" {
-		folders.WriteString("RuntimeDirectory=plomb\nRuntimeDirectoryMode=0700\nRuntimeDirectoryPreserve=yes\n")
+		// Kept while the agent starts again, since others may have mounted it.
+		folders.WriteString("RuntimeDirectory=plomb\nRuntimeDirectoryMode=0700\nRuntimeDirectoryPreserve=restart\n")
+	} else if u.Run != "" {
+		// Not as RuntimeDirectory, which would give a folder that others use another
+		// mode and owner. Below /run it is gone after a boot, and in its sandbox the
+		// agent could not make it.
+		fmt.Fprintf(&prepare, "ExecStartPre=+-/bin/mkdir -p -m 0700 %s\n", unitWord(u.Run))
 	}
 	if u.State == "/var/lib/plomb" {
 		folders.WriteString("StateDirectory=plomb\nStateDirectoryMode=0700\n")
 	}
 	writable := unitWord("-"+u.State) + " " + unitWord("-"+u.Run)
-	text := fmt.Sprintf(unitText, unitWord(u.Program), env.String(), writable, folders.String())
+	text := fmt.Sprintf(unitText, unitWord(u.Program), env.String(), writable, folders.String(), prepare.String())
 	return []File{{Path: filepath.Join(s.Dir, agentUnit), Mode: 0o644, Data: []byte(text)}}
 }
 

@@ -73,13 +73,19 @@ func TestUnitHasItsLimits(t *testing.T) {
 		"ExecStart=/usr/local/bin/plomb agent", "Type=notify", "Restart=always", "WatchdogSec=30", "NoNewPrivileges=yes",
 		"ProtectSystem=strict", "CapabilityBoundingSet=", "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
 		"MemoryMax=256M", "Before=kubelet.service", "After=containerd.service network-online.target",
-		"ReadWritePaths=-/var/lib/plomb -/run/plomb", "StateDirectory=plomb", "RuntimeDirectory=plomb",
+		"ReadOnlyPaths=/run", "ReadWritePaths=-/var/lib/plomb -/run/plomb", "StateDirectory=plomb", "RuntimeDirectory=plomb",
 	} {
 		require.Contains(t, text, "\n"+line+"\n")
 	}
 	require.NotContains(t, text, "%!")
 	require.NotContains(t, text, "Requires=", "a node whose agent fails has to boot")
 	require.Empty(t, node.Systemd{Dir: "/units"}.ContainerdFiles(nil))
+
+	elsewhere := defaultUnit("/usr/local/bin/plomb")
+	elsewhere.Run = "/run/else where"
+	text = string(node.Systemd{Dir: "/units"}.Files(elsewhere)[0].Data)
+	require.Contains(t, text, "\nExecStartPre=+-/bin/mkdir -p -m 0700 \"/run/else where\"\nExecStart=")
+	require.NotContains(t, text, "RuntimeDirectory=")
 }
 
 // A value that somebody put into the environment stays one value.
