@@ -74,7 +74,7 @@ var agentFaults = []fault{
 		},
 	},
 	{
-		name: "the agent is killed at any moment", pull: works, create: works, remedy: startAgain,
+		name: "the agent is killed at any moment, and starts again", pull: works, create: works,
 		spoil: func(n *node) func() {
 			for k := range 6 {
 				var all sync.WaitGroup
@@ -94,7 +94,7 @@ var agentFaults = []fault{
 		},
 	},
 	{
-		name: "the agent is killed while it writes a verdict", pull: works, create: works, remedy: startAgain,
+		name: "the agent is killed while it writes a verdict, and starts again", pull: works, create: works,
 		spoil: func(n *node) func() {
 			n.killAgent()
 			// What durable.WriteFile leaves, and what a file system without order leaves of it.
@@ -138,7 +138,7 @@ var agentFaults = []fault{
 		},
 	},
 	{
-		name: "the agent is out of file descriptors", pull: works, create: refused("refused: "), unrecorded: true, remedy: "Raise the limit (LimitNOFILE=), and find out what holds them.",
+		name: "the agent is out of file descriptors", pull: works, create: refused("there is no verdict yet"), unrecorded: true, remedy: "Raise the limit (LimitNOFILE=), and find out what holds them.",
 		spoil: func(n *node) func() {
 			before := n.limitAgent(unix.RLIMIT_NOFILE, 3)
 			return func() { n.limitAgent(unix.RLIMIT_NOFILE, before) }

@@ -50,7 +50,7 @@ var containerdFaults = []fault{
 		},
 	},
 	{
-		name: "containerd and the agent are killed", pull: works, create: works, remedy: startAgain,
+		name: "containerd and the agent are killed, and start again", pull: works, create: works,
 		spoil: func(n *node) func() {
 			require.NoError(n.t, n.KillDaemon(n.t.Context(), stand.Containerd))
 			n.killAgent()
@@ -95,7 +95,7 @@ var containerdFaults = []fault{
 		},
 	},
 	{
-		name: "the verifier is killed", pull: works, create: works, remedy: "Nothing: kubelet pulls again.",
+		name: "the verifier is killed in mid-pull", pull: works, create: works, remedy: "Nothing: kubelet pulls again.",
 		spoil: func(n *node) func() {
 			i := n.image(signed)
 			came, release := n.registry.hold()
@@ -130,7 +130,7 @@ var containerdFaults = []fault{
 		},
 	},
 	{
-		name: "the verifier is stopped", pull: works, create: works, remedy: "Nothing: containerd kills it after 10 seconds, and kubelet pulls again.",
+		name: "the verifier is stopped in mid-pull", pull: works, create: works, remedy: "Nothing: containerd kills it after 10 seconds, and kubelet pulls again.",
 		spoil: func(n *node) func() {
 			i := n.image(signed)
 			came, release := n.registry.hold()

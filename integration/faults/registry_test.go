@@ -155,7 +155,7 @@ var registryFaults = []fault{
 	misbehaving("the registry answers 500", "undecided", mendRegistry, status(http.StatusInternalServerError)),
 	misbehaving("the registry answers 503", "undecided", mendRegistry, status(http.StatusServiceUnavailable)),
 	misbehaving("the registry answers 404", "undecided", "Push the image again, with what belongs to it.", status(http.StatusNotFound)),
-	misbehaving("the registry answers 401", "undecided", "Give the node credentials: docs/private-registries.md.", status(http.StatusUnauthorized)),
+	misbehaving("the registry answers 401", "undecided", "Give the node [credentials](private-registries.md).", status(http.StatusUnauthorized)),
 	misbehaving("the registry answers 429", "undecided", mendRegistry, status(http.StatusTooManyRequests)),
 	misbehaving("the registry answers nothing", "undecided", mendRegistry, func(_ *proxy, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
 	misbehaving("the registry sends a byte now and then", "undecided", mendRegistry, func(p *proxy, w http.ResponseWriter, r *http.Request) {

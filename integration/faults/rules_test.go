@@ -22,7 +22,7 @@ import (
 
 const (
 	mendPolicy = "Mend it: the last good one counts until then, as long as the agent runs."
-	mendNow    = "Mend it. In need: break-glass, docs/node.md."
+	mendNow    = "Mend it. In need: [break-glass](node.md)."
 	noEffect   = "Remove it: it has no effect."
 )
 
@@ -70,7 +70,7 @@ var ruleFaults = []fault{
 		},
 	},
 	{
-		name: "the policy changes in mid-pull to one that denies", pull: refused("denied"), create: refused(""), remedy: "Restore the policy.",
+		name: "the policy changes in mid-pull to one that denies", pull: refused("signed by somebody else"), create: refused("signed by somebody else"), remedy: "Restore the policy.",
 		spoil: func(n *node) func() {
 			i := n.image(signed)
 			came, release := n.registry.hold()
@@ -98,7 +98,7 @@ var ruleFaults = []fault{
 		spoil: func(n *node) func() { return n.settled("trust", n.aside(n.TrustedRoot())) },
 	},
 	{
-		name: "the trusted root is gone and the agent starts anew", pull: refused("undecided"), create: refused(""), remedy: mendNow,
+		name: "the trusted root is gone and the agent starts anew", pull: refused("undecided"), create: refused("undecided"), remedy: mendNow,
 		spoil: func(n *node) func() {
 			n.stopAgent()
 			back := n.aside(n.TrustedRoot())
@@ -107,14 +107,14 @@ var ruleFaults = []fault{
 		},
 	},
 	{
-		name: "the keys of the trusted root have expired", pull: refused("denied"), create: refused(""), remedy: "`plomb trust update`.",
+		name: "the keys of the trusted root have expired", pull: refused("log key not in force"), create: refused("log key not in force"), remedy: "`plomb trust update`.",
 		spoil: func(n *node) func() {
 			old := n.sigstore.TrustedRoot(n.t, verifytest.RootOptions{RekorUntil: time.Now().Add(-24 * time.Hour)})
 			return n.swap(n.TrustedRoot(), string(old), "trust digest")
 		},
 	},
 	{
-		name: "the trusted root is another authority's", pull: refused("denied"), create: refused(""), remedy: "Restore it.",
+		name: "the trusted root is another authority's", pull: refused("no valid transparency log entry"), create: refused("no valid transparency log entry"), remedy: "Restore it.",
 		spoil: func(n *node) func() {
 			return n.swap(n.TrustedRoot(), string(n.root(verifytest.NewSigstore(n.t))), "trust digest")
 		},

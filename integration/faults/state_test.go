@@ -19,12 +19,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/plombproject/plomb/integration/harness"
 	"github.com/plombproject/plomb/verify/receipt"
 )
 
 const (
 	noReceipts = "receipts cannot be written"
-	makeRoom   = "Make room. In need: `plomb node mode audit`, which admits without receipts, loudly."
+	makeRoom   = "Make room. In need: [break-glass](node.md), which admits without receipts, loudly."
 	forgotten  = "Nothing: it is verified anew. If the disk did not do it, find out who writes there."
 )
 
@@ -36,6 +37,7 @@ var stateFaults = []fault{
 			n.useUp()
 			return empty
 		},
+		look: breakGlass,
 	},
 	{
 		name: "the disk of the verdicts is full", pull: works, create: works, remedy: "Make room: verdicts count until the agent ends.",
@@ -63,7 +65,7 @@ var stateFaults = []fault{
 	},
 	{
 		name: "the disk is read-only", pull: refused(noReceipts), create: refused(noReceipts), unrecorded: true,
-		remedy: "Mount it for writing. In need: `plomb node mode audit` cannot be set there; restore the disk first.",
+		remedy: "Mount it for writing. In need: [break-glass](node.md), whose file lies elsewhere.",
 		spoil: func(n *node) func() {
 			n.stopAgent() // or the disk is busy
 			require.NoError(n.t, unix.Mount("", n.NodeState(), "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
@@ -74,6 +76,7 @@ var stateFaults = []fault{
 				n.startAgent()
 			}
 		},
+		look: breakGlass,
 	},
 	{
 		name: "the disk of the receipts hangs", pull: refused(noReceipts), create: refused(noReceipts), unrecorded: true,
@@ -130,7 +133,7 @@ var stateFaults = []fault{
 		},
 	},
 	{
-		name: "somebody edits a receipt", pull: works, create: works, remedy: "Compare with the checkpoints that were kept elsewhere: docs/receipts.md.",
+		name: "somebody edits a receipt", pull: works, create: works, remedy: "Compare with the [checkpoints](receipts.md) that were kept elsewhere.",
 		spoil: func(n *node) func() {
 			path := n.lastReceipts()
 			lie := func(old, new string) {
@@ -237,6 +240,22 @@ var stateFaults = []fault{
 			return func() {}
 		},
 	},
+}
+
+// breakGlass is what helps a node that cannot write what it does.
+func breakGlass(n *node) {
+	open := n.ledger.open
+	n.ledger.open = true // there are no receipts of what is admitted then
+	defer func() { n.ledger.open = open }()
+	glass := func(args ...string) harness.Command {
+		return harness.Command{On: n.Stand, Name: "plomb", Args: append([]string{"node", "break-glass"}, args...)}
+	}
+	func() {
+		defer glass("--end").Run(n.t)
+		p := glass("--reason", "the disk", "--for", "1h").Run(n.t)
+		require.NoError(n.t, n.create(n.known), p.All)
+	}()
+	require.Error(n.t, n.create(n.known))
 }
 
 // fill takes all room of a disk.
