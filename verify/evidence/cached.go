@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -14,8 +15,13 @@ import (
 	"github.com/plombproject/plomb/verify/internal/document"
 )
 
-// maxCached bounds how many manifests are kept, each of MaxManifest at most.
-const maxCached = 64
+const (
+	// maxCached bounds how many manifests are kept.
+	maxCached = 64
+	// maxKept bounds all of them, in bytes: real ones have some kilobytes each,
+	// and whoever may write beside an image can pad them.
+	maxKept = document.MaxManifest
+)
 
 // maxListings bounds how many lists of referrers, and how many tags, are kept.
 const maxListings = 256
@@ -38,6 +44,7 @@ type cached struct {
 	Location
 	mu        sync.Mutex
 	manifests map[digest.Digest][]byte
+	kept      int // bytes of manifests
 	referrers map[digest.Digest][]ocispec.Descriptor
 	tags      map[string]digest.Digest
 }
@@ -83,9 +90,11 @@ func (k *keeping) Read(p []byte) (int, error) {
 func (c *cached) keep(dgst digest.Digest, data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.manifests) < maxCached && document.Digest(data) == dgst {
-		c.manifests[dgst] = data
+	if _, there := c.manifests[dgst]; there || len(c.manifests) >= maxCached || c.kept+len(data) > maxKept || document.Digest(data) != dgst {
+		return
 	}
+	c.manifests[dgst] = slices.Clip(slices.Clone(data)) // what it was read into has room for twice as much
+	c.kept += len(data)
 }
 
 // Referrers implements Location.
