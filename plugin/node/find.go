@@ -284,6 +284,21 @@ func (n *Node) mend(p *place) (l layers, files []File, err error) {
 	return l, files, nil
 }
 
+// undone says which file undoes the drop-in: of those that write a setting the
+// last one holds.
+func (p *place) undone(f containerd.Finding) string {
+	files, err := containerd.Sources(p.main)
+	if err != nil {
+		return ""
+	}
+	places := containerd.Where(files, f)
+	if len(places) == 0 || places[len(places)-1].File == p.dropIn {
+		return ""
+	}
+	last := places[len(places)-1]
+	return fmt.Sprintf("; %s:%d sets it: remove it there", last.File, last.Line)
+}
+
 // try has containerd read the new configuration, and demands that it turns
 // verification on; for containers as well, if it is to require the agent.
 func (n *Node) try(ctx context.Context, p *place, l layers, want containerd.Want) error {
@@ -297,8 +312,8 @@ func (n *Node) try(ctx context.Context, p *place, l layers, want containerd.Want
 	}
 	for _, f := range report.Findings {
 		if f.Fatal && (want.RequireNRI != "" || f.At != containerd.AtCreate) {
-			return fmt.Errorf("%w: %s = %s stays in force with %s: %s: is it set in a file that is imported later? It wants:\n%s",
-				containerd.ErrConfig, f.Setting, f.Value, p.dropIn, f.Effect, f.Remedy)
+			return fmt.Errorf("%w: %s = %s stays in force with %s: %s%s. It wants:\n%s",
+				containerd.ErrConfig, f.Setting, f.Value, p.dropIn, f.Effect, p.undone(f), f.Remedy)
 		}
 	}
 	if report.Facts.BinDir != want.BinDir {
