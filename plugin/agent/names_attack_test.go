@@ -72,3 +72,17 @@ func TestNamesOnTheNodeAdmitNothing(t *testing.T) {
 	out, _ := w.containers.Known(t.Context(), container(w.name("app"), stranger))
 	require.False(t, out.Admitted, out.Line())
 }
+
+// What is remembered of images that came to no verdict has no details whose
+// length the maker of an image chose.
+func TestReasonsAreKeptWithoutDetails(t *testing.T) {
+	w := newWorld(t)
+	of := container(w.name("app"), digest.FromString("x"))
+	d := &decision.Decision{Verdict: decision.Deny, Reason: "because", Checks: make([]decision.Check, 1000), Warnings: make([]string, 1000)}
+	w.containers.remember(of, d)
+	kept, ok := w.containers.lately(of)
+	require.True(t, ok)
+	require.Equal(t, "because", kept.Reason)
+	require.Empty(t, kept.Checks)
+	require.Len(t, d.Checks, 1000, "the decision itself is whole")
+}

@@ -378,7 +378,9 @@ func (c *containers) remember(of nri.Container, d *decision.Decision) {
 	if len(c.reasons) >= maxReasons {
 		clear(c.reasons)
 	}
-	c.reasons[keyOf(of)] = late{d, c.gate.now()}
+	short := *d
+	short.Checks = nil // of any length, and in no answer
+	c.reasons[keyOf(of)] = late{&short, c.gate.now()}
 }
 
 func (c *containers) forget(of nri.Container) {
