@@ -28,6 +28,9 @@ import (
 	"github.com/plombproject/plomb/integration/cri"
 )
 
+// groupPrefix comes before the test's process id.
+const groupPrefix = "plomb-systemd-"
+
 // A machine is a systemd with its own processes, mounts, network and control
 // groups.
 type machine struct {
@@ -44,7 +47,8 @@ type machine struct {
 // newMachine has a root file system, and does not run yet.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	m := &machine{t: t, root: makeFolder(t), group: "plomb-systemd-" + strconv.Itoa(os.Getpid())}
+	removeStale(t)
+	m := &machine{t: t, root: makeFolder(t), group: groupPrefix + strconv.Itoa(os.Getpid())}
 	t.Cleanup(func() {
 		if t.Failed() && m.pid != 0 {
 			out, _ := m.do("sh", "-c", "journalctl --no-pager --output=short-precise | grep -v level=info | tail -n 80")
@@ -133,6 +137,22 @@ func hierarchies(t *testing.T) (dirs []string) {
 	}
 	require.NoError(t, lines.Err())
 	return dirs
+}
+
+// removeStale removes the control groups of tests that were killed. Their
+// processes and mounts ended with them.
+func removeStale(t *testing.T) {
+	t.Helper()
+	for _, dir := range hierarchies(t) {
+		groups, err := filepath.Glob(filepath.Join(dir, groupPrefix+"*"))
+		require.NoError(t, err)
+		for _, group := range groups {
+			pid := strings.TrimPrefix(filepath.Base(group), groupPrefix)
+			if _, err := os.Stat("/proc/" + pid); errors.Is(err, fs.ErrNotExist) {
+				_ = removeGroup(group)
+			}
+		}
+	}
 }
 
 // removeGroup removes a control group and those in it, the innermost first.
