@@ -111,6 +111,8 @@
 //	integration/importer      archives, verified without a network
 //	integration/builtin       a containerd of one's own with the verifier in it
 //	integration/kubernetes    the chart, rendered and held against Kubernetes' schemas
+//	integration/relay         verifier and agent meet users they must not trust
+//	integration/systemd       a real systemd, and plomb installed on it
 //	integration/faults        everything that can break, and that nothing gets through
 //	integration/tamper        a signed image, tampered with as an attacker would
 //	hack                      one command per need; hack/stand is behind hack/up and

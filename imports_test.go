@@ -179,7 +179,7 @@ var siblings = []struct {
 			"./plugin/containerd":  "what is wrong with a configuration is found once, for those who mend and those who prove",
 		},
 		composers: map[string]string{
-			"./plugin/agent":   "the daemon: it puts the points of enforcement around one memory of verdicts",
+			"./plugin/agent": "the daemon: it puts the points of enforcement around one memory of verdicts",
 		},
 	},
 	{

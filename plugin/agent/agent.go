@@ -120,7 +120,7 @@ func compose(s settings.Settings, opts Options) (*agent, error) {
 	a.gate = &gate{
 		settings: s, log: a.log, metrics: a.metrics, now: time.Now, credentials: a.creds.For,
 		reloader: newReloader(s, build(opts.Version), a.log, a.metrics),
-		verdicts: remembered, flights: newFlights(a.metrics, s.Timeout),
+		verdicts: remembered, flights: newFlights(a.metrics, s.Timeout), large: newLarge(),
 		recorder: bindir.Recorder{Rules: admission.RulesOf(s), Log: a.receipts.log, Node: s.Node.Name, Verifier: "plomb " + opts.Version, Now: time.Now},
 	}
 	a.gate.reloader.reload()

@@ -48,6 +48,7 @@ type gate struct {
 	reloader *reloader
 	verdicts *verdicts.Store
 	flights  *flights
+	large    *large
 	recorder bindir.Recorder
 	// credentials is judge.Judge's.
 	credentials func(ctx context.Context, image string) func(host string) (user, secret string, err error)
@@ -110,6 +111,8 @@ func (g *gate) verify(ctx context.Context, f *inForce, q Question) *decision.Dec
 // decide verifies, and remembers.
 func (g *gate) decide(ctx context.Context, f *inForce, q Question) *decision.Decision {
 	start := time.Now()
+	ctx, end := g.large.begin(ctx)
+	defer end()
 	d := g.judged(ctx, g.judgeBy(f), f, q)
 	g.metrics.verifications.WithLabelValues(string(d.Verdict)).Inc()
 	g.metrics.verifying.Observe(time.Since(start).Seconds())
@@ -120,7 +123,7 @@ func (g *gate) decide(ctx context.Context, f *inForce, q Question) *decision.Dec
 
 // judgeBy is the one call of verify with what is in force.
 func (g *gate) judgeBy(f *inForce) *judge.Judge {
-	return &judge.Judge{Settings: g.settings, Credentials: g.credentials, Load: f.load, Trust: f.roots}
+	return &judge.Judge{Settings: g.settings, Credentials: g.credentials, Load: f.load, Trust: f.roots, Around: weigh}
 }
 
 // settle says what becomes of the image, by the node's mode, snapshot and

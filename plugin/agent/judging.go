@@ -21,6 +21,9 @@ import (
 // registry of that name could not be seen to have.
 var errUnservedName = errors.New("a policy admits the name, and the name alone proves nothing")
 
+// codeNotFound is verify's reason code of what a registry does not have.
+const codeNotFound = "not-found"
+
 // maxServed bounds the document that a registry is asked for, in bytes.
 const maxServed = 4 << 20
 
@@ -31,10 +34,11 @@ const maxServed = 4 << 20
 // has a name that anybody could have given to an image on the node.
 func (g *gate) judged(ctx context.Context, j *judge.Judge, f *inForce, q Question) *decision.Decision {
 	ask := judge.Question{Name: q.Name, Descriptor: q.Descriptor}
+	var stored *decision.Decision
 	if q.Stored != nil {
 		ask.Location = q.Stored
-		if d := j.Decide(ctx, ask); d.Verdict == decision.Allow && basisOf(f.policy, d) == onSignature {
-			return d
+		if stored = j.Decide(ctx, ask); stored.Verdict == decision.Allow && basisOf(f.policy, stored) == onSignature {
+			return stored
 		}
 		ask.Location = nil
 	}
@@ -42,6 +46,9 @@ func (g *gate) judged(ctx context.Context, j *judge.Judge, f *inForce, q Questio
 		return g.verdicts.Before(f.basis.Policy, name, dgst)
 	}
 	d := j.Decide(ctx, ask)
+	if stored != nil && stored.Verdict == decision.Deny && d.Code == codeNotFound {
+		return stored // it came to the node another way, and that says more
+	}
 	if q.Point == receipt.Pull || d.Verdict != decision.Allow || basisOf(f.policy, d) != onName {
 		return d
 	}

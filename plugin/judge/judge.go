@@ -31,6 +31,8 @@ type Judge struct {
 	Credentials func(ctx context.Context, image string) func(host string) (user, secret string, err error)
 	// Load reads the policy; nil reads it from the folder at each question.
 	Load func() (*policy.Set, error)
+	// Around wraps every place that is read; nil wraps nothing.
+	Around func(evidence.Location) evidence.Location
 	// Trust gives the trusted roots; nil reads them at each question.
 	Trust verify.TrustSource
 }
@@ -60,6 +62,8 @@ func (j *Judge) Decide(ctx context.Context, q Question) *decision.Decision {
 	}
 	if q.Location == nil {
 		q.Location = j.Registry(ctx, q.Name)
+	} else {
+		q.Location = j.around(q.Location)
 	}
 	return verify.Verify(ctx, verify.Request{
 		Name:           q.Name,
@@ -120,5 +124,12 @@ func (j *Judge) Registry(ctx context.Context, name string) evidence.Location {
 	if j.Credentials != nil {
 		opts.Credentials = j.Credentials(ctx, name)
 	}
-	return evidence.NewRegistry(name, opts)
+	return j.around(evidence.NewRegistry(name, opts))
+}
+
+func (j *Judge) around(l evidence.Location) evidence.Location {
+	if j.Around == nil {
+		return l
+	}
+	return j.Around(l)
 }
