@@ -146,7 +146,7 @@ func TestAgent(t *testing.T) {
 	t.Run("an unsigned one never does", func(t *testing.T) {
 		ref := unsigned.load(n.node, name("unsigned"))
 		n.refused(cri.ContainerOptions{Image: ref}, "there is no verdict yet")
-		n.refusedSoon(cri.ContainerOptions{Image: ref}, "content not found")
+		n.refusedSoon(cri.ContainerOptions{Image: ref}, "unsigned: no signature")
 	})
 	t.Run("nor under the name of the signed one", func(t *testing.T) {
 		n.ctr("images", "tag", name("unsigned"), n.Registry+"/signed:2")
