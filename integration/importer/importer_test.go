@@ -153,9 +153,8 @@ func (n *node) load(path string, args ...string) (importer.Report, harness.Print
 // content lists all that containerd has in a namespace.
 func (n *node) content(namespace string) string {
 	n.t.Helper()
-	out, err := harness.Output(n.t, n.Stand, "ctr", "--address", n.ContainerdAddress, "--namespace", namespace, "content", "ls", "-q")
-	require.NoError(n.t, err, out)
-	return out
+	// containerd's warnings go to standard error, in between.
+	return harness.Command{On: n.Stand, Name: "ctr", Args: []string{"--address", n.ContainerdAddress, "--namespace", namespace, "content", "ls", "-q"}}.Must(n.t).Out
 }
 
 func (n *node) receipts() int {

@@ -48,11 +48,13 @@ func TestKeyStaysOut(t *testing.T) {
 			dir := folder(t, "FROM ${BASE}\nRUN "+step+"\nCOPY greeting /\n")
 			args := slices.Concat([]string{"build", "--progress=plain", "--output", "type=oci,dest=" + dest + ",compression=uncompressed,force-compression=true", "--attest", "type=provenance,mode=max"},
 				row.args, both.settings(), []string{dir})
-			ctx, cancel := context.WithCancel(t.Context())
-			seen := watch(ctx, needles)
-			p := harness.Command{On: on, Args: args}.Must(t)
-			cancel()
-			found := <-seen
+			p, found := watched(t, args, needles)
+			for range 5 { // a busy machine looks too rarely
+				if len(found.helpers) > 0 && found.scans > 0 || len(found.leaks) > 0 {
+					break
+				}
+				p, found = watched(t, append(args, "--no-cache"), needles)
+			}
 			t.Logf("saw helpers %q, and the frontend's memory %d times", found.helpers, found.scans)
 			require.Empty(t, found.leaks)
 			require.NotEmpty(t, found.helpers, "helpers were seen, so that a leak would have been")
@@ -74,6 +76,17 @@ func TestKeyStaysOut(t *testing.T) {
 			}))
 		})
 	}
+}
+
+// watched builds, and looks at every process meanwhile.
+func watched(t *testing.T, args []string, needles [][]byte) (harness.Printout, sightings) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen := watch(ctx, needles)
+	p := harness.Command{On: on, Args: args}.Must(t)
+	cancel()
+	return p, <-seen
 }
 
 // pieces are what a key would be known by: the lines of its PEM, and its secret

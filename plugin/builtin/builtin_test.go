@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/containerd/containerd/v2/plugins"
 	"github.com/containerd/plugin"
@@ -101,12 +102,14 @@ func TestNothingIsAdmittedWithoutAReceipt(t *testing.T) {
 }
 
 func TestEndedCallIsRefused(t *testing.T) {
-	getenv, _ := env(t, nil)
+	getenv, receipts := env(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	j, err := New(getenv).VerifyImage(ctx, "registry.example/pass/app:v1", descriptor("x"))
 	require.NoError(t, err)
 	require.False(t, j.OK)
+	// Nobody waits for the folder that is being made, but the test's has to stay till then.
+	require.Eventually(t, func() bool { _, err := os.Stat(receipts); return err == nil }, 10*time.Second, time.Millisecond)
 }
 
 func TestDescriptorThatIsNone(t *testing.T) {
